@@ -1,0 +1,41 @@
+"""The Dolittle event-driven microservice framework for Python."""
+
+from dolittle.aggregates import AggregateRoot, aggregate_root
+from dolittle.declarations import on
+from dolittle.errors import DolittleError, RuleViolation
+from dolittle.events import EventContext, EventType, event_type
+from dolittle.execution import ExecutionContext
+from dolittle.handlers import event_handler, handles, side_effect
+from dolittle.projections import (
+    Outcome,
+    by_function,
+    by_property,
+    by_property_and_time,
+    by_source,
+    by_static,
+    projection,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AggregateRoot",
+    "DolittleError",
+    "EventContext",
+    "EventType",
+    "ExecutionContext",
+    "Outcome",
+    "RuleViolation",
+    "aggregate_root",
+    "by_function",
+    "by_property",
+    "by_property_and_time",
+    "by_source",
+    "by_static",
+    "event_handler",
+    "event_type",
+    "handles",
+    "on",
+    "projection",
+    "side_effect",
+]

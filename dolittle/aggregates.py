@@ -1,0 +1,311 @@
+"""Aggregate roots: classes that guard rules for one event source and apply events."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from dolittle.declarations import (
+    MARK,
+    ON_MARK,
+    Declaration,
+    Place,
+    calling_place,
+    method_place,
+    reactions_of,
+)
+from dolittle.errors import PayloadDoesNotFit, Unknown, suggest
+from dolittle.events import event_type_of
+
+T = TypeVar("T")
+Fold = Callable[[Any, Any], None]
+
+
+class AggregateRoot:
+    """The base of every aggregate root.
+
+    Fields are annotated on the class with a default; each instance gets its own copy. Command
+    methods check rules and call :meth:`apply`; methods marked ``@on(EventType)`` change fields.
+    """
+
+    def __init__(self, event_source: str) -> None:
+        self._event_source = event_source
+        self._version = 0
+        self._applied: list[object] = []
+        for name, default in _defaults(type(self)).items():
+            setattr(self, name, copy.deepcopy(default))
+
+    @property
+    def event_source(self) -> str:
+        """What this instance is about."""
+        return self._event_source
+
+    @property
+    def version(self) -> int:
+        """How many events this instance has, those applied and not yet committed included."""
+        return self._version
+
+    @property
+    def applied_events(self) -> tuple[object, ...]:
+        """The events applied since the instance was loaded, not yet committed."""
+        return tuple(self._applied)
+
+    def apply(self, event: object) -> None:
+        """Apply an event: note it down for the commit, and fold it into the fields.
+
+        Raises:
+            TypeError: The event's class is no event type.
+        """
+        if event_type_of(event) is None:
+            raise TypeError(
+                f"{type(event).__name__} is no event type: decorate the class with @event_type"
+            )
+        self._applied.append(event)
+        self._fold(event)
+
+    def _fold(self, event: object) -> None:
+        declaration = declaration_of(type(self))
+        fold = declaration.folds.get(type(event)) if declaration else None
+        if fold is not None:
+            fold(self, event)
+        self._version += 1
+
+
+@dataclass
+class AggregateRootDeclaration(Declaration):
+    """What ``@aggregate_root`` attaches to a class.
+
+    Attributes:
+        id: The stored identity; the class name unless given.
+        folds: The ``@on`` method of each event class.
+        commands: The public methods by name.
+    """
+
+    id: str = ""
+    folds: Mapping[type, Fold] = field(default_factory=dict)
+    commands: Mapping[str, Command] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What people call it: the class name."""
+        return self.cls.__name__
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command method and the arguments it takes.
+
+    Attributes:
+        arguments: A struct class with a field for each parameter.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    arguments: type[msgspec.Struct]
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the method must be awaited."""
+        return inspect.iscoroutinefunction(self.function)
+
+
+@overload
+def aggregate_root(cls: type[T], /) -> type[T]: ...
+
+
+@overload
+def aggregate_root(id: str, /) -> Callable[[type[T]], type[T]]: ...
+
+
+def aggregate_root(cls_or_id: Any, /) -> Any:
+    """Declare a class to be an aggregate root, by its name or by an id of its own.
+
+    The id is what the store remembers; it may stay when the class is renamed.
+    """
+    place = calling_place()
+    if isinstance(cls_or_id, type):
+        return _declare(cls_or_id, place, cls_or_id.__name__)
+    return lambda cls: _declare(cls, place, cls_or_id)
+
+
+def declaration_of(cls: type) -> AggregateRootDeclaration | None:
+    """Return the declaration of an aggregate root, or ``None`` if the class is none."""
+    found = cls.__dict__.get(MARK)
+    return found if isinstance(found, AggregateRootDeclaration) else None
+
+
+def rehydrate(cls: type[T], event_source: str, events: Iterable[object]) -> T:
+    """Make an instance and fold its events into it, in order."""
+    instance: Any = cls(event_source)  # type: ignore[call-arg]
+    fold = instance._fold
+    for event in events:
+        fold(event)
+    return instance  # type: ignore[no-any-return]
+
+
+def arguments_for(
+    command: Command, values: Mapping[str, Any], *, what: str, lenient: bool = False
+) -> dict[str, Any]:
+    """Turn JSON-like values into the arguments of a command.
+
+    Args:
+        command: The command.
+        values: By parameter name.
+        what: Names the command in the message, e.g. ``Kitchen.prepare_dish``.
+        lenient: Whether text may stand for numbers (a command line's values).
+
+    Raises:
+        PayloadDoesNotFit: An argument is missing, unknown or of the wrong type.
+    """
+    fields = command.arguments.__struct_fields__
+    takes = f"it takes: {', '.join(fields)}" if fields else "it takes no arguments"
+    for name in values:
+        if name not in fields:
+            raise PayloadDoesNotFit(
+                what,
+                f"there is no argument {name!r}",
+                hint=suggest(name, fields) if fields else takes,
+            )
+    try:
+        built = msgspec.convert(dict(values), command.arguments, strict=not lenient)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        reason = str(error).replace("Object missing required field", "missing argument")
+        raise PayloadDoesNotFit(what, reason[0].lower() + reason[1:], hint=takes) from error
+    return {name: getattr(built, name) for name in fields}
+
+
+def command_of(declaration: AggregateRootDeclaration, name: str) -> Command:
+    """Return a command by its name.
+
+    Raises:
+        Unknown: The aggregate root has no such command.
+    """
+    command = declaration.commands.get(name)
+    if command is None:
+        raise Unknown(f"command of {declaration.name}", name, declaration.commands)
+    return command
+
+
+def check_aggregate_root(declaration: AggregateRootDeclaration) -> None:
+    """Add to a declaration what can only be known once every module is imported."""
+    for method, reaction in reactions_of(declaration.cls, ON_MARK):
+        place = method_place(method)
+        name = f"{declaration.name}.{method.__name__}"
+        event_name = getattr(reaction.event_class, "__name__", repr(reaction.event_class))
+        if (
+            not isinstance(reaction.event_class, type)
+            or event_type_of(reaction.event_class) is None
+        ):
+            declaration.problems.append(
+                place.problem(
+                    f"{name}: @on({event_name}) is for no event type",
+                    f"decorate {event_name} with @event_type",
+                )
+            )
+        if reaction.options:
+            declaration.problems.append(
+                place.problem(f"{name}: key= is for projections, an aggregate has none")
+            )
+        if inspect.iscoroutinefunction(method):
+            declaration.problems.append(
+                place.problem(f"{name}: an @on method cannot be async: it only changes fields")
+            )
+    for command in declaration.commands.values():
+        _check_command(declaration, command)
+
+
+def _declare(cls: type, place: Place, id: str) -> type:
+    declaration = AggregateRootDeclaration(cls, place, id=id)
+    if not issubclass(cls, AggregateRoot):
+        declaration.problems.append(
+            place.problem(
+                f"aggregate root {cls.__name__} does not derive from AggregateRoot",
+                f"write: class {cls.__name__}(AggregateRoot):",
+            )
+        )
+    folds: dict[type, Fold] = {}
+    for method, reaction in reactions_of(cls, ON_MARK):
+        if reaction.event_class in folds:
+            declaration.problems.append(
+                method_place(method).problem(
+                    f"{cls.__name__}: two methods are marked @on({reaction.event_class.__name__})",
+                    "keep one of them",
+                )
+            )
+        if isinstance(reaction.event_class, type):
+            folds[reaction.event_class] = method
+    declaration.folds = folds
+    declaration.commands = _commands(cls)
+    setattr(cls, MARK, declaration)
+    return cls
+
+
+def _commands(cls: type) -> dict[str, Command]:
+    commands: dict[str, Command] = {}
+    for base in reversed(cls.__mro__):
+        if base in (object, AggregateRoot):
+            continue
+        for name, value in vars(base).items():
+            if name.startswith("_") or not inspect.isfunction(value) or hasattr(value, ON_MARK):
+                continue
+            commands[name] = Command(name, value, _Unchecked)
+    return commands
+
+
+class _Unchecked(msgspec.Struct):
+    """Stands for the arguments of a command until the declaration is checked."""
+
+
+def _check_command(declaration: AggregateRootDeclaration, command: Command) -> None:
+    """Build the struct that a command's arguments are checked with."""
+    name = f"{declaration.name}.{command.name}"
+    place = method_place(command.function)
+    fields: list[Any] = []
+    try:
+        signature = inspect.signature(command.function, eval_str=True)
+    except (NameError, TypeError, SyntaxError, AttributeError) as error:
+        declaration.problems.append(place.problem(f"{name}: {error}"))
+        return
+    for parameter in list(signature.parameters.values())[1:]:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            declaration.problems.append(
+                place.problem(
+                    f"{name}: *{parameter.name} cannot be checked: name each argument",
+                    "or start the method's name with an underscore, then it is no command",
+                )
+            )
+            return
+        annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
+        if parameter.default is parameter.empty:
+            fields.append((parameter.name, annotation))
+        else:
+            fields.append((parameter.name, annotation, parameter.default))
+    try:
+        struct = msgspec.defstruct(command.name, fields, kw_only=True)
+        msgspec.json.Decoder(struct)
+        declaration.commands = {
+            **declaration.commands,
+            command.name: Command(command.name, command.function, struct),
+        }
+    except (TypeError, ValueError) as error:
+        declaration.problems.append(
+            place.problem(
+                f"{name}: an argument cannot be stored as JSON: {str(error).splitlines()[0]}"
+            )
+        )
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base in (object, AggregateRoot):
+            continue
+        for name in inspect.get_annotations(base):
+            if name in vars(base):
+                found[name] = vars(base)[name]
+    return found

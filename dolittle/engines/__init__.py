@@ -1,0 +1,1 @@
+"""The engines: implementations of the event store port."""

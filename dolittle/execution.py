@@ -1,0 +1,87 @@
+"""Who acts, when, and on whose behalf: clock, ids and the execution context of the work."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+DEVELOPMENT: Final = "development"
+"""The tenant that exists without being configured."""
+
+
+class Clock(Protocol):
+    """Tells the time; tests hold one still."""
+
+    def now(self) -> datetime:
+        """Return the time now, aware, in UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the time now, aware, in UTC."""
+        return datetime.now(UTC)  # noqa: TID251 - this is the clock that others take as an argument
+
+
+@dataclass(frozen=True)
+class ExecutionContext:
+    """What surrounds the work under way; written into every commit.
+
+    Attributes:
+        microservice: The name of the microservice.
+        tenant: The tenant's name.
+        correlation: What belongs together; 32 hexadecimal digits unless a caller gave another
+            string. Empty: the work begins here, and a commit takes its own id.
+        causation: What caused this: an event's ``id``, a request's id, or empty.
+        version: Of the microservice, e.g. ``1.2.0``; may be empty.
+        environment: E.g. ``production``; may be empty.
+        claims: What is known about who asked.
+    """
+
+    microservice: str = ""
+    tenant: str = DEVELOPMENT
+    correlation: str = ""
+    causation: str = ""
+    version: str = ""
+    environment: str = ""
+    claims: Mapping[str, str] = field(default_factory=dict)
+
+
+_current: ContextVar[ExecutionContext | None] = ContextVar("dolittle_execution", default=None)
+
+
+def current_context() -> ExecutionContext | None:
+    """Return the execution context of the work under way, if there is one."""
+    return _current.get()
+
+
+@contextmanager
+def execution_context(context: ExecutionContext) -> Iterator[ExecutionContext]:
+    """Make a context the current one within a ``with`` block (of this task or thread)."""
+    token = _current.set(context)
+    try:
+        yield context
+    finally:
+        _current.reset(token)
+
+
+def new_id() -> str:
+    """Return a new id: 32 hexadecimal digits that sort by time.
+
+    The bits are those of a version 7 UUID (Source: RFC 9562, section 5.7), written without
+    dashes, so that an id is also a valid trace id (Source: W3C Trace Context, section 3.2.2.3).
+    """
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & (1 << 48) - 1) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return f"{value:032x}"

@@ -1,0 +1,1 @@
+"""The only loops: host, delivery, state, HTTP, configuration."""

@@ -1,0 +1,175 @@
+"""Events to bytes and back; JSON payloads checked against the classes they are meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from dolittle.errors import PayloadDoesNotFit, UnreadableEvent, suggest
+from dolittle.events import EventContext, EventType, event_type_of
+from dolittle.store import CommittedEvent
+
+NESTING_MAX: Final = 64
+"""How deep JSON from outside may nest."""
+
+
+class EventTypes:
+    """The event types of one microservice: classes by stored id, and back."""
+
+    def __init__(self, classes: Iterable[type] = ()) -> None:
+        self._by_id: dict[str, tuple[type, EventType, msgspec.json.Decoder[Any]]] = {}
+        for cls in classes:
+            self.add(cls)
+
+    def add(self, cls: type) -> None:
+        """Add an event type; the newest generation of an id wins."""
+        event_type = event_type_of(cls)
+        if event_type is None:
+            raise TypeError(f"{cls.__qualname__} is no event type: decorate it with @event_type")
+        known = self._by_id.get(event_type.id)
+        if known is None or known[1].generation <= event_type.generation:
+            self._by_id[event_type.id] = (cls, event_type, msgspec.json.Decoder(cls))
+
+    def __iter__(self) -> Iterable[EventType]:
+        return iter(sorted((entry[1] for entry in self._by_id.values()), key=lambda t: t.alias))
+
+    def __contains__(self, type_id: str) -> bool:
+        return type_id in self._by_id
+
+    def class_of(self, type_id: str) -> type | None:
+        """Return the class of a stored id, or ``None``."""
+        entry = self._by_id.get(type_id)
+        return entry[0] if entry else None
+
+    def find(self, name: str) -> tuple[type, EventType] | None:
+        """Return an event type by its alias or its stored id, or ``None``."""
+        for cls, event_type, _ in self._by_id.values():
+            if name in (event_type.alias, event_type.id):
+                return cls, event_type
+        return None
+
+    def alias(self, type_id: str) -> str:
+        """Return what people read for a stored id; the id itself where no class has it."""
+        entry = self._by_id.get(type_id)
+        return entry[1].alias if entry else type_id
+
+    def decode(self, event: CommittedEvent) -> Any:
+        """Turn a stored event into its class.
+
+        Raises:
+            UnreadableEvent: No class has this id, the stored generation is newer or older than
+                the class, or the content does not fit.
+        """
+        entry = self._by_id.get(event.type_id)
+        if entry is None:
+            raise UnreadableEvent(
+                event.position, event.type_id, event.generation, "no class has this event type id"
+            )
+        if event.generation != entry[1].generation:
+            raise UnreadableEvent(
+                event.position,
+                event.type_id,
+                event.generation,
+                f"the class {entry[1].alias} is generation {entry[1].generation}",
+            )
+        try:
+            return entry[2].decode(event.content)
+        except (msgspec.MsgspecError, ValueError, TypeError) as error:
+            raise UnreadableEvent(
+                event.position, event.type_id, event.generation, str(error)
+            ) from error
+
+
+def encode(event: object) -> bytes:
+    """Encode an event's content as one JSON object.
+
+    Raises:
+        PayloadDoesNotFit: A value cannot be stored as JSON, or would be read back as something
+            else (a wrong type in a field).
+    """
+    what = f"event type {type(event).__name__}"
+    try:
+        content = msgspec.json.encode(event)
+        msgspec.json.decode(content, type=type(event))
+    except (msgspec.MsgspecError, TypeError, ValueError, AttributeError) as error:
+        raise PayloadDoesNotFit(what, _reason(error)) from error
+    return content
+
+
+def from_values(cls: type, values: Any, *, what: str, lenient: bool = False) -> Any:
+    """Build an instance from JSON-like values, and refuse what does not fit.
+
+    Args:
+        cls: A struct class, or any type that msgspec can build.
+        values: A dict of JSON values (text only, where ``lenient``).
+        what: What the values are meant for, for the message.
+        lenient: Whether text such as ``"3"`` may stand for a number (a command line's values).
+
+    Raises:
+        PayloadDoesNotFit: A field is missing, unknown or of the wrong type, or the values nest
+            deeper than ``NESTING_MAX``.
+    """
+    if _depth(values) > NESTING_MAX:
+        raise PayloadDoesNotFit(what, f"the values nest deeper than {NESTING_MAX} levels")
+    fields = getattr(cls, "__struct_fields__", ())
+    if isinstance(values, dict) and fields:
+        for name in values:
+            if name not in fields:
+                raise PayloadDoesNotFit(
+                    what, f"there is no field {name!r}", hint=suggest(str(name), fields)
+                )
+    try:
+        return msgspec.convert(values, cls, strict=not lenient, str_keys=True)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        hint = f"its fields are: {', '.join(fields)}" if fields else ""
+        raise PayloadDoesNotFit(what, _reason(error), hint=hint) from error
+
+
+def context_of(
+    event: CommittedEvent,
+    event_type: EventType,
+    *,
+    tenant: str,
+    microservice: str,
+    is_replay: bool = False,
+) -> EventContext:
+    """Build what a handler is told about a stored event."""
+    commit = event.commit
+    return EventContext(
+        position=event.position,
+        time=commit.time,
+        event_type=event_type,
+        source=event.source,
+        aggregate=event.aggregate,
+        version=event.version,
+        commit=commit.id,
+        event_id=event.id,
+        correlation=commit.correlation,
+        causation=commit.causation,
+        public=event.public,
+        tenant=tenant,
+        microservice=microservice,
+        is_replay=is_replay,
+    )
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return text[0].lower() + text[1:]
+
+
+def _depth(values: Any) -> int:
+    deepest, level = 0, [values]
+    while level:
+        deepest += 1
+        if deepest > NESTING_MAX:
+            return deepest
+        level = [
+            child
+            for value in level
+            if isinstance(value, (dict, list))
+            for child in (value.values() if isinstance(value, dict) else value)
+        ]
+    return deepest
