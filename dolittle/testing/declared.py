@@ -1,0 +1,58 @@
+"""Holds declarations and events against the rules that apply when a microservice is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+
+from dolittle.declarations import MARK, Declaration, Problem
+from dolittle.errors import DeclarationErrors
+from dolittle.events import EventTypeDeclaration, check_event_type, event_type_of
+from dolittle.serialization import encode
+
+D = TypeVar("D", bound=Declaration)
+
+
+def checked(declaration: D, check: Callable[[D], None]) -> D:
+    """Check a copy of a declaration, so that a test changes nothing that other tests see.
+
+    Raises:
+        DeclarationErrors: The declaration cannot work.
+    """
+    copy = dataclasses.replace(declaration, problems=list(declaration.problems))
+    check(copy)
+    _refuse(copy.cls, copy.problems)
+    return copy
+
+
+def stored_and_read(events: Iterable[object]) -> list[object]:
+    """Return events as they come back from a store: encoded, then decoded.
+
+    Raises:
+        TypeError: Something is no event.
+        DeclarationErrors: An event type cannot be stored.
+        PayloadDoesNotFit: A value does not fit its field.
+    """
+    return [_stored_and_read(event) for event in events]
+
+
+def _stored_and_read(event: object) -> object:
+    if isinstance(event, type):
+        raise TypeError(f"{event.__name__} is a class: give an event, {event.__name__}(…)")
+    if event_type_of(event) is None:
+        raise TypeError(
+            f"{event!r} is no event: decorate the class {type(event).__name__} with @event_type"
+        )
+    declaration = vars(type(event))[MARK]
+    if isinstance(declaration, EventTypeDeclaration):
+        checked(declaration, check_event_type)
+    return msgspec.json.decode(encode(event), type=type(event))
+
+
+def _refuse(cls: type, problems: Iterable[Problem]) -> None:
+    found = [(item.path, item.line, item.message, item.hint) for item in problems]
+    if found:
+        raise DeclarationErrors(cls.__module__.partition(".")[0], found)
