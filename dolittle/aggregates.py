@@ -19,8 +19,9 @@ from dolittle.declarations import (
     method_place,
     reactions_of,
 )
-from dolittle.errors import PayloadDoesNotFit, Unknown, suggest
+from dolittle.errors import Unknown
 from dolittle.events import event_type_of
+from dolittle.serialization import from_values
 
 T = TypeVar("T")
 Fold = Callable[[Any, Any], None]
@@ -162,21 +163,10 @@ def arguments_for(
     Raises:
         PayloadDoesNotFit: An argument is missing, unknown or of the wrong type.
     """
-    fields = command.arguments.__struct_fields__
-    takes = f"it takes: {', '.join(fields)}" if fields else "it takes no arguments"
-    for name in values:
-        if name not in fields:
-            raise PayloadDoesNotFit(
-                what,
-                f"there is no argument {name!r}",
-                hint=suggest(name, fields) if fields else takes,
-            )
-    try:
-        built = msgspec.convert(dict(values), command.arguments, strict=not lenient)
-    except (msgspec.MsgspecError, ValueError, TypeError) as error:
-        reason = str(error).replace("Object missing required field", "missing argument")
-        raise PayloadDoesNotFit(what, reason[0].lower() + reason[1:], hint=takes) from error
-    return {name: getattr(built, name) for name in fields}
+    built = from_values(
+        command.arguments, dict(values), what=what, lenient=lenient, noun="argument"
+    )
+    return {name: getattr(built, name) for name in command.arguments.__struct_fields__}
 
 
 def command_of(declaration: AggregateRootDeclaration, name: str) -> Command:

@@ -98,33 +98,52 @@ def encode(event: object) -> bytes:
     return content
 
 
-def from_values(cls: type, values: Any, *, what: str, lenient: bool = False) -> Any:
-    """Build an instance from JSON-like values, and refuse what does not fit.
+def from_values(
+    cls: type, values: Any, *, what: str, lenient: bool = False, noun: str = "field"
+) -> Any:
+    """Build an instance of a struct class from JSON-like values, and refuse what does not fit.
 
     Args:
-        cls: A struct class, or any type that msgspec can build.
-        values: A dict of JSON values (text only, where ``lenient``).
+        cls: A struct class.
+        values: A dict of JSON values; where ``lenient``, of texts.
         what: What the values are meant for, for the message.
-        lenient: Whether text such as ``"3"`` may stand for a number (a command line's values).
+        lenient: Whether texts may stand for other values, as on a command line: ``3`` for a
+            number, ``["a", "b"]`` for a list.
+        noun: What one value is called in the message.
 
     Raises:
-        PayloadDoesNotFit: A field is missing, unknown or of the wrong type, or the values nest
+        PayloadDoesNotFit: One is missing, unknown or of the wrong type, or the values nest
             deeper than ``NESTING_MAX``.
     """
+    fields = {item.name: item.type for item in msgspec.structs.fields(cls)}
+    known = f"its {noun}s are: {', '.join(fields)}" if fields else f"it has no {noun}s"
+    if not isinstance(values, dict):
+        raise PayloadDoesNotFit(
+            what, f"expected an object, got {type(values).__name__}", hint=known
+        )
     if _depth(values) > NESTING_MAX:
         raise PayloadDoesNotFit(what, f"the values nest deeper than {NESTING_MAX} levels")
-    fields = getattr(cls, "__struct_fields__", ())
-    if isinstance(values, dict) and fields:
-        for name in values:
-            if name not in fields:
-                raise PayloadDoesNotFit(
-                    what, f"there is no field {name!r}", hint=suggest(str(name), fields)
-                )
+    for name in values:
+        if name not in fields:
+            hint = suggest(str(name), fields) if fields else known
+            raise PayloadDoesNotFit(what, f"there is no {noun} {name!r}", hint=hint)
+    if lenient:
+        values = {name: _from_text(value, fields[name]) for name, value in values.items()}
     try:
         return msgspec.convert(values, cls, strict=not lenient, str_keys=True)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
-        hint = f"its fields are: {', '.join(fields)}" if fields else ""
-        raise PayloadDoesNotFit(what, _reason(error), hint=hint) from error
+        reason = _reason(error).replace("object missing required field", f"missing {noun}")
+        raise PayloadDoesNotFit(what, reason, hint=known) from error
+
+
+def _from_text(value: Any, field_type: Any) -> Any:
+    """Read a text as JSON where its field is no text and the text looks like JSON."""
+    if field_type is str or not isinstance(value, str) or value[:1] not in ("[", "{", "n"):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return value
 
 
 def context_of(
