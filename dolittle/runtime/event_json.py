@@ -47,5 +47,5 @@ def event_json(event: CommittedEvent, event_types: EventTypes, tenant: str) -> d
 
 
 def time_json(time: datetime) -> str:
-    """Return an aware time as RFC 3339 in UTC with microseconds: ``2026-01-31T10:00:00.000000Z``."""
+    """Return an aware time as RFC 3339 in UTC: ``2026-01-31T10:00:00.000000Z``."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

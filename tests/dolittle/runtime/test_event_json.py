@@ -8,10 +8,23 @@ from dolittle.runtime.event_json import event_json, time_json
 from dolittle.serialization import EventTypes
 from dolittle.store import CommitHeader, CommittedEvent
 
-KEYS = (
-    "position time type type_id generation source aggregate version commit index correlation "
-    "causation public tenant content"
-).split()
+KEYS = [
+    "position",
+    "time",
+    "type",
+    "type_id",
+    "generation",
+    "source",
+    "aggregate",
+    "version",
+    "commit",
+    "index",
+    "correlation",
+    "causation",
+    "public",
+    "tenant",
+    "content",
+]
 
 
 @event_type("dish-prepared")

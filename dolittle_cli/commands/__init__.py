@@ -1,0 +1,1 @@
+"""The commands: a file's name is a command's word."""
