@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+
+_BOLD: Final = "\033[1m"
+_DIM: Final = "\033[2m"
+_PLAIN: Final = "\033[0m"
+_CLEAR_LINE: Final = "\r\033[K"
 
 
 class Console:
     """The terminal, or what stands in for it. Holds no state: make one where it is needed.
 
     Colour only on a terminal, never the only carrier of meaning, and none with ``NO_COLOR``.
+    Nothing is wrapped, and nothing is cut but by :meth:`cut`.
     """
 
     @property
@@ -27,7 +35,7 @@ class Console:
 
     @property
     def has_colour(self) -> bool:
-        """Whether stdout takes colour."""
+        """Whether stdout takes colour. Source of the rule: no-color.org."""
         return (
             self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         )
@@ -42,9 +50,13 @@ class Console:
         self.data(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
 
     def note(self, text: str) -> None:
-        """Write one line for people to stderr."""
+        """Write a text for people to stderr, on lines of its own."""
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
+
+    def warning(self, message: str) -> None:
+        """Write ``warning: …`` to stderr."""
+        self.note(f"warning: {message}")
 
     def error(self, message: str, hint: str = "") -> None:
         """Write ``error: …`` and ``hint: …`` to stderr."""
@@ -53,14 +65,89 @@ class Console:
             self.note(f"hint: {hint}")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Write rows under column titles to stdout; nothing is ever cut."""
-        widths = [max([len(c), *(len(row[i]) for row in rows)]) for i, c in enumerate(columns)]
-        for row in (columns, *rows):
-            line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-            self.data(line.rstrip())
+        """Write rows under column titles to stdout; nothing is ever cut.
+
+        Control characters in cells are shown as escapes, so that data cannot steer a terminal.
+        """
+        cells = [[printable(cell) for cell in row] for row in rows]
+        widths = [
+            max([_width(title), *(_width(row[i]) for row in cells)])
+            for i, title in enumerate(columns)
+        ]
+        header = _row([title.upper() for title in columns], widths)
+        self.data(self.bold(header))
+        for row in cells:
+            self.data(_row(row, widths))
+
+    def facts(self, facts: Sequence[tuple[str, str]]) -> None:
+        """Write names and values, one pair a line, to stdout."""
+        width = max((len(name) for name, _ in facts), default=0)
+        for name, value in facts:
+            self.data(f"{self.dim(name.ljust(width))}  {printable(value)}".rstrip())
+
+    def bold(self, text: str) -> str:
+        """Return a text to stand out on a terminal, unchanged elsewhere."""
+        return f"{_BOLD}{text}{_PLAIN}" if self.has_colour else text
+
+    def dim(self, text: str) -> str:
+        """Return a text to stand back on a terminal, unchanged elsewhere."""
+        return f"{_DIM}{text}{_PLAIN}" if self.has_colour else text
+
+    def cut(self, kept: str, rest: str) -> str:
+        """Return a line of ``kept`` and ``rest``; on a terminal, ``rest`` ends at its edge.
+
+        Elsewhere nothing is cut.
+        """
+        if not self.is_terminal:
+            return f"{kept}{rest}"
+        room = shutil.get_terminal_size().columns - _width(kept)
+        if _width(rest) <= room:
+            return f"{kept}{rest}"
+        end = 0
+        used = 1
+        for character in rest:
+            used += _width(character)
+            if used > room:
+                break
+            end += 1
+        return f"{kept}{rest[:end]}…" if room > 0 else kept
+
+    def progress(self, text: str) -> None:
+        """Replace the line under way on a terminal's stderr; nothing elsewhere. ``""`` clears."""
+        if sys.stderr.isatty():
+            sys.stderr.write(f"{_CLEAR_LINE}{text}")
+            sys.stderr.flush()
 
     def confirm(self, question: str) -> bool:
         """Ask a yes/no question on stderr; ``False`` unless answered with y or yes."""
         sys.stderr.write(f"{question} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def printable(text: str) -> str:
+    """Return a text with control characters as escapes: it stays one line and steers nothing."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character == " "
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (
+        cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)
+    )
+    return "  ".join(padded).rstrip()
+
+
+def _width(text: str) -> int:
+    """Return how many columns a terminal takes for a text. Source: Unicode Annex 11."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    marks = sum(unicodedata.combining(character) != 0 for character in text)
+    return len(text) + wide - marks

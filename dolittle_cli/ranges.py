@@ -1,0 +1,239 @@
+"""The one grammar for places in an event log: what ``--from`` and ``--to`` take."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from dolittle.errors import Unknown
+from dolittle.execution import Clock
+from dolittle.store import END, START, EventStore, Position, Selection
+from dolittle_cli.errors import CommandLineError, WrongUsage
+
+BACK_MAX: Final = 100_000
+"""How far ``-N`` looks back: those events are read to find the place."""
+
+ALLOWED: Final = (
+    "it is start, end, a position (12), -N (N events before the end), "
+    "+N (N events behind the start, or behind --from), @2026-01-31, @2026-01-31T10:00Z, "
+    "@-15m (ago: s m h d w) or evt:ID"
+)
+
+_AGE: Final = re.compile(r"(\d+)([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the log begins."""
+
+
+@dataclass(frozen=True)
+class End:
+    """Where the next event will stand."""
+
+
+@dataclass(frozen=True)
+class At:
+    """A position."""
+
+    position: Position
+
+
+@dataclass(frozen=True)
+class BeforeEnd:
+    """So many events before the end."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Behind:
+    """So many events behind where the other bound is, or behind the start."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class OfEvent:
+    """Where an event stands; a commit's id stands for its first event."""
+
+    event_id: str
+
+
+@dataclass(frozen=True)
+class AtTime:
+    """A time; aware, UTC."""
+
+    time: datetime
+
+
+@dataclass(frozen=True)
+class Ago:
+    """So long before now."""
+
+    age: timedelta
+
+
+Bound = Start | End | At | BeforeEnd | Behind | OfEvent | AtTime | Ago
+
+
+def parse(text: str) -> Bound:
+    """Read a place.
+
+    Raises:
+        WrongUsage: The text is none.
+    """
+    if text == "start":
+        return Start()
+    if text == "end":
+        return End()
+    if text.startswith("evt:") and len(text) > len("evt:"):
+        return OfEvent(text[len("evt:") :])
+    if text.startswith("@-"):
+        return Ago(_age(text))
+    if text.startswith("@"):
+        return AtTime(_time(text))
+    if _is_number(text):
+        return At(int(text))
+    if text[:1] in ("+", "-") and _is_number(text[1:]):
+        count = int(text[1:])
+        return Behind(count) if text[0] == "+" else BeforeEnd(count)
+    raise _refuse(text)
+
+
+async def select(
+    store: EventStore,
+    clock: Clock,
+    start: Bound | None,
+    stop: Bound | None = None,
+    within: Selection | None = None,
+) -> Selection:
+    """Return a selection that begins at ``start`` (inclusive) and ends at ``stop`` (exclusive).
+
+    Args:
+        store: The log that the places are looked up in.
+        clock: For how long ago.
+        start: ``None``: where ``within`` begins.
+        stop: ``None``: where ``within`` ends.
+        within: What else restricts the selection; ``+N`` in ``stop`` counts the events of the
+            log, whatever else restricts.
+
+    Raises:
+        CommandLineError: A position is beyond the end, or ``-N`` is over ``BACK_MAX``.
+        Unknown: No event has this id.
+    """
+    selection = within or Selection()
+    for bound, position_field, time_field in ((start, "start", "since"), (stop, "stop", "until")):
+        if bound is None:
+            continue
+        if isinstance(bound, AtTime | Ago):
+            time = bound.time if isinstance(bound, AtTime) else clock.now() - bound.age
+            selection = msgspec.structs.replace(selection, **{time_field: time})
+        else:
+            behind = selection if position_field == "stop" else Selection()
+            position = await _position(store, bound, behind)
+            selection = msgspec.structs.replace(selection, **{position_field: position})
+    return selection
+
+
+async def _position(
+    store: EventStore, bound: Start | End | At | BeforeEnd | Behind | OfEvent, behind: Selection
+) -> Position:
+    match bound:
+        case Start():
+            return START
+        case End():
+            return await store.head()
+        case At(position):
+            await check_position(store, position)
+            return position
+        case BeforeEnd(count):
+            return await _before_end(store, count)
+        case Behind(count):
+            return await _behind(store, count, behind)
+        case OfEvent(event_id):
+            return await _event(store, event_id)
+
+
+async def check_position(store: EventStore, position: Position) -> None:
+    """Refuse a position beyond the end of a log; where the next event will stand is allowed.
+
+    Raises:
+        CommandLineError: It is beyond the end.
+    """
+    head = await store.head()
+    if position > head:
+        last = await store.read_last(Selection(), 1)
+        known = f"the last event is at position {last[0].position}" if last else "it has no events"
+        raise CommandLineError(
+            f"position {position} is beyond the end of the event log: {known}",
+            hint="`end` means the end, -10 ten events before it",
+        )
+
+
+async def _before_end(store: EventStore, count: int) -> Position:
+    if count > BACK_MAX:
+        raise WrongUsage(
+            f"-{count} looks back further than {BACK_MAX:,} events",
+            hint="name a position, or a time: @-2d",
+        )
+    last = await store.read_last(Selection(), count) if count else []
+    return last[0].position if last else await store.head()
+
+
+async def _behind(store: EventStore, count: int, selection: Selection) -> Position:
+    """Return the position of the event with ``count`` events before it, from a start on."""
+    position = selection.start
+    async for page in store.read(Selection(start=selection.start, since=selection.since)):
+        if count < len(page.events):
+            return page.events[count].position
+        count -= len(page.events)
+        position = page.next_position
+    return position
+
+
+async def _event(store: EventStore, event_id: str) -> Position:
+    commit_id, _, index = event_id.partition("/")
+    committed = await store.find_commit(commit_id)
+    if committed is not None:
+        for event in committed.events:
+            if str(event.index) == (index or "0"):
+                return event.position
+    raise Unknown(
+        "event with the id",
+        event_id,
+        (),
+        hint="an event's id is its commit's id, a slash, and its place in the commit from 0",
+    )
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text[1:])
+    except ValueError:
+        raise _refuse(text) from None
+    # A time without an offset is UTC, as all times that are shown.
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def _age(text: str) -> timedelta:
+    parts = _AGE.findall(text[2:])
+    if not parts or "".join(number + unit for number, unit in parts) != text[2:]:
+        raise _refuse(text)
+    try:
+        return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+    except OverflowError:
+        raise _refuse(text) from None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) <= END
+
+
+def _refuse(text: str) -> WrongUsage:
+    return WrongUsage(f"{text!r} is no place in an event log", hint=ALLOWED)
