@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -32,7 +32,7 @@ class EventTypes:
         if known is None or known[1].generation <= event_type.generation:
             self._by_id[event_type.id] = (cls, event_type, msgspec.json.Decoder(cls))
 
-    def __iter__(self) -> Iterable[EventType]:
+    def __iter__(self) -> Iterator[EventType]:
         return iter(sorted((entry[1] for entry in self._by_id.values()), key=lambda t: t.alias))
 
     def __contains__(self, type_id: str) -> bool:

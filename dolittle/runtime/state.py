@@ -178,10 +178,6 @@ class State(Protocol):
         """Forget a request that was taken up."""
         ...
 
-    async def changes(self) -> int:
-        """Return a number that differs once another process has changed the state."""
-        ...
-
     async def close(self) -> None:
         """Let go of everything."""
         ...
@@ -387,10 +383,6 @@ class SqliteState:
         """Forget a request that was taken up."""
         with self._db:
             self._db.execute("delete from requests where number=?", (number,))
-
-    async def changes(self) -> int:
-        """Return a number that differs once another process has changed the state."""
-        return int(self._db.execute("pragma data_version").fetchone()[0])
 
     async def close(self) -> None:
         """Let go of the database."""

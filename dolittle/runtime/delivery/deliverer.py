@@ -1,0 +1,239 @@
+"""Runs the loops of one tenant: starts and stops them, rebuilds projections, takes requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from dolittle.runtime.definition import Definition
+from dolittle.runtime.delivery.handling import HandlerLoop
+from dolittle.runtime.delivery.lease import Lease
+from dolittle.runtime.delivery.projecting import ProjectionLoop
+from dolittle.runtime.delivery.surroundings import Signal, Surroundings, log
+from dolittle.runtime.state import Change, Processor, Request, active, newest
+from dolittle.store import START
+
+LOOK_FOR_REQUESTS_S: Final = 0.2
+"""How often the state is asked whether another process has left a request (microseconds each)."""
+
+AGAIN_AFTER_S: Final = 5.0
+"""How long a loop that broke off (a damaged store, a full disk) waits before it starts again."""
+
+
+class Deliverer:
+    """Delivers the events of one tenant while it holds the lease.
+
+    Another process may hold it; then this one waits in line and takes over.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        around: Surroundings,
+        lease: Lease | None,
+        make_handler: Callable[[type], Any],
+        only: frozenset[str] = frozenset(),
+    ) -> None:
+        """Make a deliverer.
+
+        Args:
+            definition: What to deliver to.
+            around: Store, state and the rest.
+            lease: ``None`` where no other process can reach the tenant (memory).
+            make_handler: Makes the instance of a handler's class.
+            only: Ids of the handlers and projections to deliver to; empty: all.
+        """
+        self._definition = definition
+        self._around = around
+        self._lease = lease
+        self._make_handler = make_handler
+        self._only = only
+        self._handlers: dict[str, HandlerLoop] = {}
+        self._projections: dict[tuple[str, int], ProjectionLoop] = {}
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._main: asyncio.Task[None] | None = None
+        self._errors: dict[str, str] = {}
+        self._taken: set[int] = set()
+        self._is_stopping = False
+
+    @property
+    def is_delivering(self) -> bool:
+        """Whether this process holds the lease and delivers."""
+        return bool(self._tasks)
+
+    @property
+    def holder(self) -> str:
+        """Who holds the lease, in words."""
+        return self._lease.holder() if self._lease is not None else "this process"
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Loops that broke off, by name, with the reason; they start again by themselves."""
+        return dict(self._errors)
+
+    @property
+    def progressed(self) -> Signal:
+        """Notified when a position has moved."""
+        return self._around.progressed
+
+    async def start(self) -> None:
+        """Begin to deliver; where the lease is taken, as soon as it is free."""
+        if self._lease is None or self._lease.try_take():
+            await self._begin()
+            self._main = asyncio.create_task(self._watch())
+        else:
+            self._main = asyncio.create_task(self._wait_in_line())
+
+    async def stop(self) -> None:
+        """Finish the events in hand, save the positions, let go of the lease."""
+        self._is_stopping = True
+        if self._main is not None:
+            self._main.cancel()
+            await asyncio.gather(self._main, return_exceptions=True)
+        for handler in self._handlers.values():
+            handler.stop()
+        for projection in self._projections.values():
+            projection.stop()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        self._tasks.clear()
+        if self._lease is not None:
+            self._lease.let_go()
+
+    async def _wait_in_line(self) -> None:
+        assert self._lease is not None
+        await self._lease.take()
+        log.info("delivery is taken over from another process")
+        await self._begin()
+        await self._watch()
+
+    async def _begin(self) -> None:
+        """Start a loop for every handler and for every build of every projection."""
+        for declaration in self._definition.handlers.values():
+            if self._is_wanted(declaration.id):
+                instance = self._make_handler(declaration.cls)
+                loop = HandlerLoop(declaration, instance, self._around)
+                self._handlers[declaration.id] = loop
+                self._run((declaration.id, 1), loop)
+        for projection in self._definition.projections.values():
+            if self._is_wanted(projection.id):
+                await self._begin_projection(projection.id)
+        await self._look_for_requests()
+
+    def _is_wanted(self, name: str) -> bool:
+        return not self._only or name in self._only
+
+    async def _begin_projection(self, name: str) -> None:
+        """Start the builds of a projection; begin a new one where its code has changed."""
+        declaration = self._definition.projection(name)
+        builds = await self._around.state.processors(name)
+        latest = newest(builds)
+        if latest is None:
+            latest = Processor(name, "projection", fingerprint=declaration.fingerprint)
+            await self._around.state.save(Change(latest))
+            builds = [latest]
+        elif latest.fingerprint != declaration.fingerprint:
+            log.info("%s has changed: it is rebuilt beside the read model there is", name)
+            latest = await self._begin_build(name)
+            builds = [*builds, latest]
+        for build in builds:
+            if build.fingerprint == declaration.fingerprint:
+                self._start_build(build)
+            elif not build.is_active:
+                await self._around.state.discard(name, build.build)
+
+    async def _begin_build(self, name: str) -> Processor:
+        """Make the next build of a projection, from the start of the log."""
+        builds = await self._around.state.processors(name)
+        for build in builds:
+            if not build.is_active:
+                await self._stop_loop((name, build.build))
+                await self._around.state.discard(name, build.build)
+        latest = newest(builds)
+        made = Processor(
+            name,
+            "projection",
+            build=latest.build + 1 if latest else 1,
+            is_active=latest is None,
+            position=START,
+            fingerprint=self._definition.projection(name).fingerprint,
+        )
+        await self._around.state.save(Change(made))
+        return made
+
+    def _start_build(self, build: Processor) -> None:
+        loop = ProjectionLoop(self._definition.projection(build.name), build, self._around)
+        self._projections[build.name, build.build] = loop
+        self._run((build.name, build.build), loop)
+
+    def _run(self, key: tuple[str, int], loop: HandlerLoop | ProjectionLoop) -> None:
+        self._tasks[key] = asyncio.create_task(self._keep_running(loop))
+
+    async def _keep_running(self, loop: HandlerLoop | ProjectionLoop) -> None:
+        """Run a loop; if it breaks off, say so and start it again."""
+        while True:
+            try:
+                await loop.run()
+                return
+            except Exception as error:  # noqa: BLE001 - said, kept for people to see, and tried again
+                self._errors[loop.name] = f"{type(error).__name__}: {error}"
+                self._around.progressed.notify()
+                log.exception("delivery to %s broke off; again in %s s", loop.name, AGAIN_AFTER_S)
+                if self._is_stopping:
+                    return
+            await asyncio.sleep(AGAIN_AFTER_S)
+            self._errors.pop(loop.name, None)
+
+    async def _stop_loop(self, key: tuple[str, int]) -> None:
+        loop, task = self._projections.pop(key, None), self._tasks.pop(key, None)
+        if loop is not None and task is not None:
+            loop.stop()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        """Swap in finished rebuilds, and take requests that a person or a process leaves."""
+        while True:
+            progress = asyncio.create_task(self._around.progressed.wait())
+            await asyncio.wait([progress], timeout=LOOK_FOR_REQUESTS_S)
+            progress.cancel()
+            await self._swap_finished()
+            await self._look_for_requests()
+
+    async def _look_for_requests(self) -> None:
+        for request in await self._around.state.requests():
+            if request.number not in self._taken:
+                self._taken.add(request.number)
+                await self._take(request)
+
+    async def _take(self, request: Request) -> None:
+        if request.name in self._handlers:
+            self._handlers[request.name].take(request)
+            return
+        builds = [loop for key, loop in self._projections.items() if key[0] == request.name]
+        if builds and request.kind == "replay":
+            self._start_build(await self._begin_build(request.name))
+            await self._around.state.finish_request(request.number)
+        elif builds:
+            for loop in builds:
+                loop.take(request)
+        elif not self._only:
+            log.warning("there is no handler or projection %r to %s", request.name, request.kind)
+            await self._around.state.finish_request(request.number)
+
+    async def _swap_finished(self) -> None:
+        """Let readers see a rebuild that has come as far as the read model it replaces."""
+        for name, build in list(self._projections):
+            loop = self._projections.get((name, build))
+            if loop is None or loop.processor.is_active:
+                continue
+            builds = await self._around.state.processors(name)
+            old = active(builds)
+            if old is not None and loop.processor.position >= old.position:
+                await self._stop_loop((name, old.build))
+                await self._stop_loop((name, build))
+                await self._around.state.activate(name, build)
+                fresh = active(await self._around.state.processors(name))
+                if fresh is not None:
+                    self._start_build(fresh)
+                log.info("%s is rebuilt", name)
+                self._around.progressed.notify()

@@ -1,0 +1,278 @@
+"""The loop of one build of a projection: documents and position change in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+import msgspec
+
+from dolittle.projections import Outcome, ProjectionDeclaration, fold, new_document, unset_fields
+from dolittle.runtime.delivery.handling import seconds_until
+from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
+from dolittle.runtime.state import Change, FailingPartition, Processor, Request
+from dolittle.store import CommittedEvent, Selection
+
+CACHED_DOCUMENTS_MAX: Final = 10_000
+"""Decoded documents kept between pages, so that a rebuild does not decode them again."""
+
+
+class ProjectionLoop:
+    """Folds events into the documents of one build of a projection, exactly once.
+
+    An event that cannot be folded makes its key a failing partition: its document stays as it
+    was, and is caught up from the log once the event can be folded. Other keys go on.
+    """
+
+    def __init__(
+        self, declaration: ProjectionDeclaration, processor: Processor, around: Surroundings
+    ) -> None:
+        self._declaration = declaration
+        self._around = around
+        self._types = frozenset(declaration.methods)
+        self._processor = processor
+        self._failing: dict[str, FailingPartition] = {}
+        self._skip: dict[str, int] = {}
+        self._cache: OrderedDict[str, Any] = OrderedDict()
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(declaration.cls)
+        self._requests: deque[Request] = deque()
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+
+    @property
+    def name(self) -> str:
+        """The projection's id."""
+        return self._declaration.id
+
+    @property
+    def processor(self) -> Processor:
+        """How far this build has got."""
+        return self._processor
+
+    def stop(self) -> None:
+        """Finish the page in hand and let :meth:`run` return."""
+        self._is_stopping = True
+        self._wake.set()
+
+    def take(self, request: Request) -> None:
+        """Do what a person asked for (retry or skip) before the next event is read."""
+        self._requests.append(request)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Project until stopped."""
+        self._cache.clear()
+        rows = await self._around.state.failing(self.name)
+        self._failing = {row.partition: row for row in rows if row.build == self._processor.build}
+        self._around.progressed.notify()
+        while not self._is_stopping:
+            await self._take_requests()
+            await self._retry_due()
+            await self._project_new()
+            if not self._is_stopping:
+                await self._wait()
+
+    async def _project_new(self) -> None:
+        selection = Selection(start=self._processor.position, types=self._types)
+        async with aclosing(self._around.store.read(selection)) as pages:  # type: ignore[type-var]
+            async for page in pages:
+                if self._is_stopping or self._requests:
+                    return
+                if page.next_position != self._processor.position:
+                    await self._project_page(page.events, page.next_position)
+
+    async def _project_page(self, events: Sequence[CommittedEvent], position: int) -> None:
+        processor = msgspec.structs.replace(self._processor, position=position)
+        changed = await self._fold_quickly(events)
+        failed: list[FailingPartition] = []
+        if changed is None:
+            self._cache.clear()
+            changed, failed = await self._fold_carefully(events)
+        await self._around.state.save(Change(processor, failing=failed, documents=changed))
+        self._processor = processor
+        for row in failed:
+            self._failing[row.partition] = row
+        self._around.progressed.notify()
+        await asyncio.sleep(0)
+
+    async def _fold_quickly(
+        self, events: Sequence[CommittedEvent]
+    ) -> dict[str, bytes | None] | None:
+        """Fold a page in place; return the changed documents, or ``None`` if care is needed.
+
+        Care is needed where a document must be as it was before an event: after an error, after
+        ``Outcome.KEEP``, or when a document does not fit its class. Nothing was stored then.
+        """
+        around, cls = self._around, self._declaration.cls
+        documents: dict[str, Any] = {}
+        changed: dict[str, bytes | None] = {}
+        try:
+            for event in events:
+                value = around.event_types.decode(event)
+                context = around.context(event, is_replay=False)
+                key = self._declaration.methods[event.type_id].key.select(value, context)
+                if key in self._failing:
+                    continue
+                document = documents.get(key)
+                if document is None:
+                    document = self._cache.pop(key, None) or await self._load(key)
+                    documents[key] = document
+                outcome = fold(self._declaration, document, value, context)
+                if outcome is Outcome.KEEP:
+                    return None
+                if outcome is Outcome.DELETE:
+                    documents[key] = new_document(cls)
+                    changed[key] = None
+                else:
+                    changed.pop(key, None)
+            changed |= {k: self._encoded(k, d) for k, d in documents.items() if k not in changed}
+        except Exception:  # noqa: BLE001 - the page is folded again, event by event, and recorded
+            return None
+        self._cache.update(documents)
+        while len(self._cache) > CACHED_DOCUMENTS_MAX:
+            self._cache.popitem(last=False)
+        return changed
+
+    async def _load(self, key: str) -> Any:
+        return self._document(
+            await self._around.state.document(self.name, self._processor.build, key)
+        )
+
+    def _document(self, content: bytes | None) -> Any:
+        if content is None:
+            return new_document(self._declaration.cls)
+        return self._decoder.decode(content)
+
+    def _encoded(self, key: str, document: Any) -> bytes:
+        """Encode a document, checked against its class."""
+        missing = unset_fields(document)
+        if missing:
+            raise ValueError(
+                f"the new document {key!r} has no value for {', '.join(missing)}: "
+                "set it in the @on method, or give the field a default"
+            )
+        content = msgspec.json.encode(document)
+        self._decoder.decode(content)
+        return content
+
+    async def _fold_carefully(
+        self, events: Sequence[CommittedEvent]
+    ) -> tuple[dict[str, bytes | None], list[FailingPartition]]:
+        """Fold event by event, each on a fresh copy of its document."""
+        changed: dict[str, bytes | None] = {}
+        failed: dict[str, FailingPartition] = {}
+        for event in events:
+            key = self._key_of(event)
+            if key in self._failing or key in failed:
+                continue
+            row = await self._fold_one(key, event, changed, None)
+            if row is not None:
+                failed[key] = row
+        return changed, list(failed.values())
+
+    async def _fold_one(
+        self,
+        key: str,
+        event: CommittedEvent,
+        changed: dict[str, bytes | None],
+        earlier: FailingPartition | None,
+    ) -> FailingPartition | None:
+        around = self._around
+        if key in changed:
+            before = changed[key]
+        else:
+            before = await around.state.document(self.name, self._processor.build, key)
+        try:
+            document = self._document(before)
+            context = around.context(event, is_replay=False)
+            outcome = fold(self._declaration, document, around.event_types.decode(event), context)
+            if outcome is Outcome.DELETE:
+                changed[key] = None
+            elif outcome is not Outcome.KEEP:
+                changed[key] = self._encoded(key, document)
+        except Exception as error:  # noqa: BLE001 - recorded as the key's failure
+            return around.failed(
+                earlier,
+                name=self.name,
+                build=self._processor.build,
+                partition=key,
+                event=event,
+                error=error,
+            )
+        return None
+
+    def _key_of(self, event: CommittedEvent) -> str:
+        """Return the event's key; an event whose key cannot be told is a partition of its own."""
+        try:
+            value = self._around.event_types.decode(event)
+            context = self._around.context(event, is_replay=False)
+            return self._declaration.methods[event.type_id].key.select(value, context)
+        except Exception:  # noqa: BLE001 - folding it fails for the same reason, and records it
+            return f"event {event.position}"
+
+    # Failing partitions
+
+    async def _take_requests(self) -> None:
+        now = self._around.clock.now()
+        while self._requests:
+            request = self._requests.popleft()
+            for key, row in list(self._failing.items()):
+                if request.partition in ("", key):
+                    if request.kind == "skip":
+                        self._skip[key] = row.position
+                    self._failing[key] = msgspec.structs.replace(row, retry_at=now, is_parked=False)
+            await self._around.state.finish_request(request.number)
+
+    async def _retry_due(self) -> None:
+        now = self._around.clock.now()
+        for row in list(self._failing.values()):
+            if not row.is_parked and row.retry_at <= now and not self._is_stopping:
+                await self._catch_up(row)
+
+    async def _catch_up(self, row: FailingPartition) -> None:
+        """Fold what a failing key missed, up to where the projection is."""
+        key = row.partition
+        selection = Selection(start=row.position, stop=self._processor.position, types=self._types)
+        async with aclosing(self._around.store.read(selection)) as pages:  # type: ignore[type-var]
+            async for page in pages:
+                changed: dict[str, bytes | None] = {}
+                for event in page.events:
+                    if self._key_of(event) != key or self._skip.get(key) == event.position:
+                        continue
+                    failed = await self._fold_one(key, event, changed, row)
+                    if failed is not None:
+                        await self._save_failing(failed, changed)
+                        return
+                row = msgspec.structs.replace(row, position=page.next_position, attempts=0)
+                await self._save_failing(row, changed)
+        self._skip.pop(key, None)
+        self._cache.pop(key, None)
+        del self._failing[key]
+        await self._around.state.save(Change(self._processor, recovered=[key]))
+        log.info("%s goes on with key %r", self.name, key)
+        self._around.progressed.notify()
+
+    async def _save_failing(self, row: FailingPartition, changed: dict[str, bytes | None]) -> None:
+        await self._around.state.save(Change(self._processor, failing=[row], documents=changed))
+        self._failing[row.partition] = row
+        self._cache.pop(row.partition, None)
+
+    # Waiting
+
+    async def _wait(self) -> None:
+        if not self._wake.is_set():
+            now = self._around.clock.now()
+            due = [row.retry_at for row in self._failing.values() if not row.is_parked]
+            await first_of(
+                asyncio.create_task(_wait_for(self._wake)),
+                asyncio.create_task(self._around.store.wait(self._processor.position)),
+                timeout_s=seconds_until(min(due), now) if due else None,
+            )
+        self._wake.clear()
+
+
+async def _wait_for(event: asyncio.Event) -> None:
+    await event.wait()

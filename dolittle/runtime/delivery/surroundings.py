@@ -1,0 +1,163 @@
+"""What every delivery loop is given: store, state, clock, and how failures are retried."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from dolittle.events import EventContext
+from dolittle.execution import Clock, ExecutionContext
+from dolittle.runtime.configuration import RetryPolicy
+from dolittle.runtime.state import FailingPartition, State
+from dolittle.serialization import EventTypes, context_of
+from dolittle.store import CommittedEvent, EventStore, Position
+
+log: Final = logging.getLogger("dolittle.delivery")
+
+JITTER: Final = 0.2
+"""A wait is lengthened by up to this share, so that partitions do not come back all at once."""
+
+TRACEBACK_CHARACTERS_MAX: Final = 20_000
+
+
+class Signal:
+    """Wakes everyone who waits for the next change. It carries no value."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        """Wake everyone who waits now."""
+        event, self._event = self._event, asyncio.Event()
+        event.set()
+
+    async def wait(self) -> None:
+        """Return at the next :meth:`notify`."""
+        await self._event.wait()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the loops of one tenant share.
+
+    Attributes:
+        random: Returns a number from 0 up to 1; for the jitter.
+        progressed: Notified whenever a position has moved or a partition has failed.
+    """
+
+    microservice: str
+    tenant: str
+    version: str
+    environment: str
+    store: EventStore
+    state: State
+    event_types: EventTypes
+    clock: Clock
+    retry: RetryPolicy
+    random: Callable[[], float]
+    progressed: Signal
+
+    def context(self, event: CommittedEvent, *, is_replay: bool) -> EventContext:
+        """Build what a handler is told about an event."""
+        found = self.event_types.find(event.type_id)
+        if found is None:
+            raise LookupError(f"event type {event.type_id!r} is not loaded")
+        return context_of(
+            event,
+            found[1],
+            tenant=self.tenant,
+            microservice=self.microservice,
+            is_replay=is_replay,
+        )
+
+    def execution(self, event: CommittedEvent) -> ExecutionContext:
+        """Return the context of work that an event causes."""
+        return ExecutionContext(
+            microservice=self.microservice,
+            tenant=self.tenant,
+            correlation=event.commit.correlation,
+            causation=event.id,
+            version=self.version,
+            environment=self.environment,
+            claims=event.commit.claims,
+        )
+
+    def failed(
+        self,
+        earlier: FailingPartition | None,
+        *,
+        name: str,
+        build: int,
+        partition: str,
+        event: CommittedEvent,
+        error: BaseException,
+    ) -> FailingPartition:
+        """Return the record of a failed attempt, and log it.
+
+        The wait doubles from attempt to attempt up to the policy's limit, and after
+        ``attempts_max`` attempts at one event its partition is parked.
+        """
+        again = earlier is not None and earlier.position == event.position
+        attempts = earlier.attempts + 1 if earlier is not None and again else 1
+        wait_s = wait_before_retry(self.retry, attempts, self.random())
+        now = self.clock.now()
+        is_parked = attempts >= self.retry.attempts_max
+        text = "".join(traceback.format_exception(error))
+        said = f"{type(error).__name__}: {error}"
+        log.error(
+            "%s could not handle %s at position %s (partition %r, attempt %s): %s; %s",
+            name,
+            self.event_types.alias(event.type_id),
+            event.position,
+            partition,
+            attempts,
+            said,
+            f"parked: dolittle handlers show {name}"
+            if is_parked
+            else f"next try in {wait_s:.1f} s",
+        )
+        return FailingPartition(
+            name=name,
+            build=build,
+            partition=partition,
+            position=event.position,
+            attempts=attempts,
+            error=said,
+            traceback=text[-TRACEBACK_CHARACTERS_MAX:],
+            failed_at=now,
+            retry_at=now + timedelta(seconds=wait_s),
+            is_parked=is_parked,
+        )
+
+
+def wait_before_retry(policy: RetryPolicy, attempts: int, random: float) -> float:
+    """Return the seconds to wait after ``attempts`` failed attempts.
+
+    Args:
+        policy: First and longest wait.
+        attempts: From 1.
+        random: From 0 up to 1; stretches the wait by up to ``JITTER``.
+    """
+    doublings = min(attempts - 1, 30)
+    wait_s: float = min(policy.delay_s * 2**doublings, policy.delay_s_max)
+    return wait_s * (1 + JITTER * random)
+
+
+async def first_of(*waits: asyncio.Task[None], timeout_s: float | None) -> None:
+    """Return when one of the tasks is done or the time is up; cancel the tasks."""
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+def is_behind(position: Position, head: Position) -> bool:
+    """Tell whether there may be events from ``position`` on."""
+    return position < head
