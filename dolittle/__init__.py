@@ -1,5 +1,7 @@
 """The Dolittle event-driven microservice framework for Python."""
 
+from typing import TYPE_CHECKING, Any
+
 from dolittle.aggregates import AggregateRoot, aggregate_root
 from dolittle.declarations import on
 from dolittle.errors import DolittleError, RuleViolation
@@ -16,6 +18,9 @@ from dolittle.projections import (
     projection,
 )
 
+if TYPE_CHECKING:
+    from dolittle.runtime.microservice import Microservice
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -24,6 +29,7 @@ __all__ = [
     "EventContext",
     "EventType",
     "ExecutionContext",
+    "Microservice",
     "Outcome",
     "RuleViolation",
     "aggregate_root",
@@ -39,3 +45,12 @@ __all__ = [
     "projection",
     "side_effect",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the runtime when it is first asked for: declarations alone do not need it."""
+    if name == "Microservice":
+        from dolittle.runtime.microservice import Microservice
+
+        return Microservice
+    raise AttributeError(f"module 'dolittle' has no attribute {name!r}")

@@ -43,6 +43,11 @@ class EventTypes:
         entry = self._by_id.get(type_id)
         return entry[0] if entry else None
 
+    def event_type(self, type_id: str) -> EventType | None:
+        """Return the event type of a stored id, or ``None``."""
+        entry = self._by_id.get(type_id)
+        return entry[1] if entry else None
+
     def find(self, name: str) -> tuple[type, EventType] | None:
         """Return an event type by its alias or its stored id, or ``None``."""
         for cls, event_type, _ in self._by_id.values():

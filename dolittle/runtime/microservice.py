@@ -3,59 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from dolittle.aggregates import (
-    AggregateRoot,
-    AggregateRootDeclaration,
-    arguments_for,
-    command_of,
-    declaration_of,
-)
-from dolittle.errors import (
-    DolittleError,
-    LostRace,
-    ProjectionFailed,
-    Unknown,
-    WaitTimedOut,
-    WrongExpectedVersion,
-)
+from dolittle.aggregates import AggregateRoot, arguments_for, command_of, declaration_of
+from dolittle.errors import ProjectionFailed, Unknown, WaitTimedOut
 from dolittle.events import event_type_of
-from dolittle.execution import (
-    DEVELOPMENT,
-    Clock,
-    ExecutionContext,
-    SystemClock,
-    current_context,
-    new_id,
-)
+from dolittle.execution import DEVELOPMENT, Clock, ExecutionContext, current_context, new_id
 from dolittle.projections import projection_declaration_of
 from dolittle.runtime.configuration import Configuration, find_project, load_configuration
 from dolittle.runtime.definition import Definition, load_definition
 from dolittle.runtime.delivery import Deliverer
-from dolittle.runtime.delivery.lease import Lease
-from dolittle.runtime.delivery.surroundings import Signal, Surroundings
-from dolittle.runtime.state import (
-    FailingPartition,
-    Processor,
-    Request,
-    SqliteState,
-    State,
-    active,
-    newest,
-)
-from dolittle.serialization import encode, from_values
+from dolittle.runtime.delivery.surroundings import Signal
+from dolittle.runtime.instances import AggregateInstance, Performed
+from dolittle.runtime.read_models import WAIT_S, ReadModels
+from dolittle.runtime.state import FailingPartition, Processor, Request, State, active, newest
+from dolittle.serialization import EventTypes, encode, from_values
 from dolittle.store import (
     Commit,
-    CommittedEvent,
     CommittedEvents,
     EventStore,
     EventToCommit,
@@ -66,35 +36,9 @@ from dolittle.store import (
 
 A = TypeVar("A", bound=AggregateRoot)
 T = TypeVar("T")
-R = TypeVar("R")
-P = ParamSpec("P")
-
-ATTEMPTS_MAX: Final = 10
-"""How often a command is tried when others keep winning the race for its aggregate."""
-
-RACE_WAIT_S: Final = 0.002
-"""The longest wait before the second try; it doubles with each further one."""
-
-WAIT_S: Final = 10.0
-"""How long a caller waits for a read model unless it says otherwise."""
 
 LOOK_AGAIN_S: Final = 0.02
 """How often a position is looked at that another process moves."""
-
-
-@dataclass(frozen=True)
-class Performed(Generic[R]):
-    """What a command came to.
-
-    Attributes:
-        value: What the command method returned.
-        events: What was committed; ``None`` if the command applied no event.
-        version: How many events the aggregate instance has now.
-    """
-
-    value: R
-    events: CommittedEvents | None
-    version: int
 
 
 @dataclass(frozen=True)
@@ -184,6 +128,8 @@ class Microservice:
         configuration = load_configuration(find_project(Path(project)))
         configuration.tenant_folder(tenant)
         definition = load_definition(configuration.package, configuration.project)
+        from dolittle.runtime.opening import open_tenants
+
         async with open_tenants(
             configuration,
             definition,
@@ -300,6 +246,25 @@ class Microservice:
         commit = Commit(id=commit_id or new_id(), events=events, context=context, expected=expected)
         return await self.store.commit(commit)
 
+    @property
+    def event_types(self) -> EventTypes:
+        """The event types of the microservice."""
+        return self.definition.event_types
+
+    async def commit_applied(
+        self, events: Sequence[object], stream: Stream, expected: int, commit_id: str
+    ) -> CommittedEvents:
+        """Commit the events that an aggregate instance applied; for aggregate handles.
+
+        Raises:
+            WrongExpectedVersion: Another commit came first.
+            StoreError: See ``EventStore.commit``.
+        """
+        prepared = tuple(
+            self._prepare(event, stream.source, aggregate=stream.aggregate) for event in events
+        )
+        return await self._commit(prepared, commit_id, {stream: expected})
+
     # Aggregates
 
     def aggregate(self, root: type[A], source: str) -> AggregateInstance[A]:
@@ -374,7 +339,7 @@ class Microservice:
         return ReadModels(self, declaration.id, declaration.name, declaration.cls)
 
     async def wait_until_seen(
-        self, name: str, position: Position, *, timeout_s: float = WAIT_S
+        self, name: str, position: Position, *, timeout_s: float = WAIT_S, key: str = ""
     ) -> None:
         """Wait until a handler or projection has seen the event at a position.
 
@@ -382,6 +347,7 @@ class Microservice:
             name: Its class name or id.
             position: Of an event, e.g. ``committed.position``.
             timeout_s: Seconds.
+            key: Of a projection's document; then failures of other keys do not matter.
 
         Raises:
             Unknown: There is no such handler or projection.
@@ -399,7 +365,7 @@ class Microservice:
                 if current is not None:
                     seen = current.position
                     if seen > position:
-                        await self._check_not_failing(declaration.name, current, position)
+                        await self._check_not_failing(declaration.name, current, position, key)
                         return
                 remaining = end - loop.time()
                 if remaining <= 0:
@@ -421,7 +387,7 @@ class Microservice:
         return current
 
     async def _check_not_failing(
-        self, name: str, current: Processor, position: Position, key: str = ""
+        self, name: str, current: Processor, position: Position, key: str
     ) -> None:
         if current.kind != "projection":
             return
@@ -489,312 +455,3 @@ class Microservice:
         """
         declaration = self._processor_declaration(request.name)
         return await self.state.request(msgspec.structs.replace(request, name=declaration.id))
-
-
-class AggregateInstance(Generic[A]):
-    """A handle on one aggregate instance: perform its commands, or load it for reading."""
-
-    def __init__(
-        self,
-        microservice: Microservice,
-        root: type[A],
-        declaration: AggregateRootDeclaration,
-        source: str,
-    ) -> None:
-        self._microservice = microservice
-        self._root = root
-        self._declaration = declaration
-        self._source = source
-
-    async def perform(
-        self, command: Callable[Concatenate[A, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> Performed[R]:
-        """Load the instance, call a command on it, and commit what it applied.
-
-        When another commit comes first, all three are done again, up to ``ATTEMPTS_MAX`` times.
-
-        Args:
-            command: A method of the aggregate root (``Kitchen.prepare_dish``), or any function
-                that takes the instance first. It may be ``async``.
-            args: Of the command.
-            kwargs: Of the command.
-
-        Raises:
-            RuleViolation: A rule refused; nothing was committed.
-            LostRace: Others won each time; nothing was committed.
-            StoreError: See ``EventStore.commit``.
-        """
-        return await self.perform_once(command, "", *args, **kwargs)
-
-    async def perform_once(
-        self, command: Callable[..., Any], commit_id: str, *args: Any, **kwargs: Any
-    ) -> Performed[Any]:
-        """Do as :meth:`perform`, under a commit id: if that commit exists, it is answered again.
-
-        A repeated command is not called; its ``value`` is ``None`` then.
-        """
-        store = self._microservice.store
-        if commit_id:
-            known = await store.find_commit(commit_id)
-            if known is not None:
-                repeated = msgspec.structs.replace(known, is_repeat=True)
-                return Performed(None, repeated, known.events[-1].version)
-        for attempt in range(ATTEMPTS_MAX):
-            try:
-                return await self._try(command, commit_id, args, kwargs)
-            except WrongExpectedVersion:
-                longest = RACE_WAIT_S * 2**attempt
-                await asyncio.sleep(random.uniform(0, longest))
-        raise LostRace(self._declaration.name, self._source, ATTEMPTS_MAX)
-
-    async def load(self) -> A:
-        """Return the instance as it is now, for reading; an instance without events is new."""
-        instance: A = self._root(self._source)
-        selection = Selection(source=self._source, aggregate=self._declaration.id)
-        async for page in self._microservice.store.read(selection):
-            self._fold(instance, page.events)
-        return instance
-
-    async def _try(
-        self,
-        command: Callable[..., Any],
-        commit_id: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-    ) -> Performed[Any]:
-        instance = await self.load()
-        loaded = instance.version
-        value = command(instance, *args, **kwargs)
-        if inspect.isawaitable(value):
-            value = await value
-        if not instance.applied_events:
-            return Performed(value, None, loaded)
-        stream = Stream(self._declaration.id, self._source)
-        prepared = tuple(
-            self._microservice._prepare(event, self._source, aggregate=self._declaration.id)
-            for event in instance.applied_events
-        )
-        committed = await self._microservice._commit(prepared, commit_id, {stream: loaded})
-        return Performed(value, committed, instance.version)
-
-    def _fold(self, instance: A, events: Sequence[CommittedEvent]) -> None:
-        """Fold stored events; those without an ``@on`` method count and are not decoded."""
-        event_types = self._microservice.definition.event_types
-        folds = self._declaration.folds
-        for event in events:
-            cls = event_types.class_of(event.type_id)
-            if cls is not None and cls in folds:
-                instance._fold(event_types.decode(event))
-            else:
-                instance._version += 1
-
-
-class ReadModels(Generic[T]):
-    """The read models of one projection: one document per key."""
-
-    def __init__(self, microservice: Microservice, id: str, name: str, cls: type[T]) -> None:
-        self._microservice = microservice
-        self._id = id
-        self._name = name
-        self._decoder = msgspec.json.Decoder(cls)
-
-    async def get(
-        self,
-        key: str,
-        *,
-        after: CommittedEvents | Performed[Any] | None = None,
-        timeout_s: float = WAIT_S,
-    ) -> T | None:
-        """Return the document of a key, or ``None``.
-
-        Args:
-            key: The key's text.
-            after: Wait until the projection has seen this commit.
-            timeout_s: Seconds to wait for that.
-
-        Raises:
-            WaitTimedOut: The projection did not get there in time.
-            ProjectionFailed: It could not handle an event that was waited for.
-        """
-        await self._wait(after, timeout_s)
-        build = await self._build()
-        content = await self._microservice.state.document(self._id, build, key) if build else None
-        return None if content is None else self._decoder.decode(content)
-
-    async def all(
-        self,
-        *,
-        after: CommittedEvents | Performed[Any] | None = None,
-        timeout_s: float = WAIT_S,
-    ) -> dict[str, T]:
-        """Return every document by key, sorted by key. For many documents, use :meth:`page`."""
-        await self._wait(after, timeout_s)
-        found: dict[str, T] = {}
-        after_key = ""
-        while True:
-            page = await self.page(after_key=after_key, limit=1_000)
-            found |= page
-            if len(page) < 1_000:
-                return found
-            after_key = next(reversed(page))
-
-    async def page(self, *, after_key: str = "", limit: int = 100) -> dict[str, T]:
-        """Return up to ``limit`` documents with keys behind ``after_key``, sorted by key."""
-        return {
-            key: self._decoder.decode(content)
-            for key, content in await self.raw_page(after_key=after_key, limit=limit)
-        }
-
-    async def raw_page(self, *, after_key: str = "", limit: int = 100) -> list[tuple[str, bytes]]:
-        """Return up to ``limit`` keys and documents as JSON, as they are stored."""
-        build = await self._build()
-        if not build:
-            return []
-        documents = await self._microservice.state.documents(
-            self._id, build, after_key=after_key, limit=limit
-        )
-        return [(document.key, document.content) for document in documents]
-
-    async def raw(self, key: str) -> bytes | None:
-        """Return a document as JSON, as it is stored, or ``None``."""
-        build = await self._build()
-        return await self._microservice.state.document(self._id, build, key) if build else None
-
-    async def count(self) -> int:
-        """Return how many documents there are."""
-        build = await self._build()
-        return await self._microservice.state.count(self._id, build) if build else 0
-
-    async def _build(self) -> int:
-        current = active(await self._microservice.state.processors(self._id))
-        return current.build if current is not None else 0
-
-    async def _wait(self, after: CommittedEvents | Performed[Any] | None, timeout_s: float) -> None:
-        events = after.events if isinstance(after, Performed) else after
-        if events is not None:
-            position = events.position if isinstance(events, CommittedEvents) else 0
-            await self._microservice.wait_until_seen(self._name, position, timeout_s=timeout_s)
-
-
-@asynccontextmanager
-async def open_tenants(
-    configuration: Configuration,
-    definition: Definition,
-    *,
-    tenants: Iterable[str],
-    deliver: bool,
-    only: Iterable[str] = (),
-    ephemeral: bool = False,
-    clock: Clock | None = None,
-) -> AsyncIterator[dict[str, Microservice]]:
-    """Open tenants of a loaded microservice as ``Microservice.open`` does; close them at last."""
-    opened: dict[str, Microservice] = {}
-    try:
-        for tenant in tenants:
-            opened[tenant] = await _open_tenant(
-                configuration,
-                definition,
-                tenant,
-                ephemeral=ephemeral,
-                clock=clock or SystemClock(),
-                opened=opened,
-                only=frozenset(only),
-                deliver=deliver,
-            )
-        yield dict(opened)
-    finally:
-        await close_tenants(opened.values())
-
-
-async def close_tenants(microservices: Iterable[Microservice]) -> None:
-    """Stop delivery first, everywhere at once, then close stores and states."""
-    opened = list(microservices)
-    deliverers = [item.deliverer for item in opened if item.deliverer is not None]
-    await asyncio.gather(*(deliverer.stop() for deliverer in deliverers))
-    for item in opened:
-        await item.store.close()
-        await item.state.close()
-
-
-async def _open_tenant(
-    configuration: Configuration,
-    definition: Definition,
-    tenant: str,
-    *,
-    ephemeral: bool,
-    clock: Clock,
-    opened: Mapping[str, Microservice],
-    only: frozenset[str],
-    deliver: bool,
-) -> Microservice:
-    folder = configuration.tenant_folder(tenant)
-    store = await open_store(configuration, tenant, ephemeral=ephemeral, clock=clock)
-    try:
-        state = SqliteState(None if ephemeral else folder / "state.sqlite")
-        await state.claim(store.id)
-    except DolittleError:
-        await store.close()
-        raise
-    around = Surroundings(
-        microservice=configuration.name,
-        tenant=tenant,
-        version=configuration.version,
-        environment=configuration.environment,
-        store=store,
-        state=state,
-        event_types=definition.event_types,
-        clock=clock,
-        retry=configuration.retry,
-        random=random.random,
-        progressed=Signal(),
-    )
-    microservice = Microservice(
-        definition,
-        store,
-        state,
-        name=configuration.name,
-        tenant=tenant,
-        configuration=configuration,
-        tenants=opened,
-        progressed=around.progressed,
-    )
-    if deliver:
-        lease = None if ephemeral else Lease(folder / "delivery.lock")
-        microservice.deliverer = Deliverer(
-            definition, around, lease, lambda cls: _make_handler(cls, microservice), only
-        )
-        await microservice.deliverer.start()
-    return microservice
-
-
-async def open_store(
-    configuration: Configuration,
-    tenant: str,
-    *,
-    ephemeral: bool = False,
-    clock: Clock | None = None,
-) -> EventStore:
-    """Open the event store of a tenant, by the engine that the configuration names.
-
-    Raises:
-        Unknown: The tenant is not configured.
-        StoreError: The store cannot be opened.
-    """
-    folder = configuration.tenant_folder(tenant)
-    if ephemeral:
-        from dolittle.engines.memory import MemoryStore
-
-        return MemoryStore(clock=clock)
-    from dolittle.engines.file import FileStore
-
-    return await FileStore.open(folder / "events", durability=configuration.durability, clock=clock)
-
-
-def _make_handler(cls: type, microservice: Microservice) -> Any:
-    """Make a handler; a parameter of its ``__init__`` annotated ``Microservice`` is filled in."""
-    wanted = {}
-    if cls.__init__ is not object.__init__:  # type: ignore[misc]
-        for name, annotation in get_type_hints(cls.__init__).items():  # type: ignore[misc]
-            if annotation is Microservice:
-                wanted[name] = microservice
-    return cls(**wanted)

@@ -64,12 +64,12 @@ class Surroundings:
 
     def context(self, event: CommittedEvent, *, is_replay: bool) -> EventContext:
         """Build what a handler is told about an event."""
-        found = self.event_types.find(event.type_id)
-        if found is None:
+        event_type = self.event_types.event_type(event.type_id)
+        if event_type is None:
             raise LookupError(f"event type {event.type_id!r} is not loaded")
         return context_of(
             event,
-            found[1],
+            event_type,
             tenant=self.tenant,
             microservice=self.microservice,
             is_replay=is_replay,

@@ -1,0 +1,144 @@
+"""Opens and closes the tenants of a loaded microservice: store, state and delivery of each."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, get_type_hints
+
+from dolittle.errors import DolittleError
+from dolittle.execution import Clock, SystemClock
+from dolittle.runtime.configuration import Configuration
+from dolittle.runtime.definition import Definition
+from dolittle.runtime.delivery import Deliverer
+from dolittle.runtime.delivery.lease import Lease
+from dolittle.runtime.delivery.surroundings import Signal, Surroundings
+from dolittle.runtime.microservice import Microservice
+from dolittle.runtime.state import SqliteState
+from dolittle.store import EventStore
+
+
+@asynccontextmanager
+async def open_tenants(
+    configuration: Configuration,
+    definition: Definition,
+    *,
+    tenants: Iterable[str],
+    deliver: bool,
+    only: Iterable[str] = (),
+    ephemeral: bool = False,
+    clock: Clock | None = None,
+) -> AsyncIterator[dict[str, Microservice]]:
+    """Open tenants of a loaded microservice as ``Microservice.open`` does; close them at last."""
+    opened: dict[str, Microservice] = {}
+    try:
+        for tenant in tenants:
+            opened[tenant] = await _open_tenant(
+                configuration,
+                definition,
+                tenant,
+                ephemeral=ephemeral,
+                clock=clock or SystemClock(),
+                opened=opened,
+                only=frozenset(only),
+                deliver=deliver,
+            )
+        yield dict(opened)
+    finally:
+        await close_tenants(opened.values())
+
+
+async def close_tenants(microservices: Iterable[Microservice]) -> None:
+    """Stop delivery first, everywhere at once, then close stores and states."""
+    opened = list(microservices)
+    deliverers = [item.deliverer for item in opened if item.deliverer is not None]
+    await asyncio.gather(*(deliverer.stop() for deliverer in deliverers))
+    for item in opened:
+        await item.store.close()
+        await item.state.close()
+
+
+async def _open_tenant(
+    configuration: Configuration,
+    definition: Definition,
+    tenant: str,
+    *,
+    ephemeral: bool,
+    clock: Clock,
+    opened: Mapping[str, Microservice],
+    only: frozenset[str],
+    deliver: bool,
+) -> Microservice:
+    folder = configuration.tenant_folder(tenant)
+    store = await open_store(configuration, tenant, ephemeral=ephemeral, clock=clock)
+    try:
+        state = SqliteState(None if ephemeral else folder / "state.sqlite")
+        await state.claim(store.id)
+    except DolittleError:
+        await store.close()
+        raise
+    around = Surroundings(
+        microservice=configuration.name,
+        tenant=tenant,
+        version=configuration.version,
+        environment=configuration.environment,
+        store=store,
+        state=state,
+        event_types=definition.event_types,
+        clock=clock,
+        retry=configuration.retry,
+        random=random.random,
+        progressed=Signal(),
+    )
+    microservice = Microservice(
+        definition,
+        store,
+        state,
+        name=configuration.name,
+        tenant=tenant,
+        configuration=configuration,
+        tenants=opened,
+        progressed=around.progressed,
+    )
+    if deliver:
+        lease = None if ephemeral else Lease(folder / "delivery.lock")
+        microservice.deliverer = Deliverer(
+            definition, around, lease, lambda cls: _make_handler(cls, microservice), only
+        )
+        await microservice.deliverer.start()
+    return microservice
+
+
+async def open_store(
+    configuration: Configuration,
+    tenant: str,
+    *,
+    ephemeral: bool = False,
+    clock: Clock | None = None,
+) -> EventStore:
+    """Open the event store of a tenant, by the engine that the configuration names.
+
+    Raises:
+        Unknown: The tenant is not configured.
+        StoreError: The store cannot be opened.
+    """
+    folder = configuration.tenant_folder(tenant)
+    if ephemeral:
+        from dolittle.engines.memory import MemoryStore
+
+        return MemoryStore(clock=clock)
+    from dolittle.engines.file import FileStore
+
+    return await FileStore.open(folder / "events", durability=configuration.durability, clock=clock)
+
+
+def _make_handler(cls: type, microservice: Microservice) -> Any:
+    """Make a handler; a parameter of its ``__init__`` annotated ``Microservice`` is filled in."""
+    wanted = {}
+    if cls.__init__ is not object.__init__:  # type: ignore[misc]
+        for name, annotation in get_type_hints(cls.__init__).items():  # type: ignore[misc]
+            if annotation is Microservice:
+                wanted[name] = microservice
+    return cls(**wanted)
