@@ -1,0 +1,46 @@
+# Each target sets up what it needs. PYTHON=python3.13 make test chooses another interpreter.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fix bench wheel-test clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+$(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"dolittle needs Python 3.11 or newer, $(PYTHON) is {sys.version.split()[0]}: PYTHON=python3.12 make ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade "pip>=25.1"
+	$(RUN) -m pip install --quiet --editable . --group dev
+	@touch $@
+
+demo: $(VENV)/.ready ## Make a microservice, run it, use it, tail and replay its events
+	$(RUN) docs/demo.py --dolittle $(VENV)/bin/dolittle
+
+test: $(VENV)/.ready ## Run all tests
+	$(RUN) -m pytest
+
+check: $(VENV)/.ready ## Format, lint, import contracts, strict types
+	$(RUN) -m ruff format --check .
+	$(RUN) -m ruff check .
+	$(VENV)/bin/lint-imports --no-cache
+	$(RUN) -m mypy
+
+fix: $(VENV)/.ready ## Format, and mend what lint can mend
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+bench: $(VENV)/.ready ## Measure, against floors in the same run
+	$(RUN) benchmarks/file_engine.py
+
+wheel-test: $(VENV)/.ready ## Build the wheel, install it into an empty environment, run the demo from there
+	rm -rf dist build/wheel-venv
+	$(RUN) -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv build/wheel-venv
+	build/wheel-venv/bin/python -m pip install --quiet dist/*.whl pytest
+	build/wheel-venv/bin/python docs/demo.py --dolittle build/wheel-venv/bin/dolittle --into build/wheel-demo
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) build dist .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
