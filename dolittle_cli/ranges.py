@@ -141,6 +141,24 @@ async def select(
     return selection
 
 
+async def position_of(store: EventStore, clock: Clock, bound: Bound) -> Position:
+    """Return the position of a place; for a time, that of the first event from then on.
+
+    Raises:
+        CommandLineError: It is beyond the end.
+        Unknown: No event has this id.
+    """
+    selection = await select(store, clock, bound)
+    if selection.since is None:
+        return selection.start
+    position = selection.start
+    async for page in store.read(selection):
+        if page.events:
+            return page.events[0].position
+        position = page.next_position
+    return position
+
+
 async def _position(
     store: EventStore, bound: Start | End | At | BeforeEnd | Behind | OfEvent, behind: Selection
 ) -> Position:

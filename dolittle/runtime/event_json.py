@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from dolittle.serialization import EventTypes
 from dolittle.store import CommittedEvent
 
 
-def event_json(event: CommittedEvent, event_types: EventTypes, tenant: str) -> dict[str, Any]:
+class Aliases(Protocol):
+    """Tells what people read for a stored event type id; ``EventTypes`` does."""
+
+    def alias(self, type_id: str) -> str:
+        """Return the alias, or the id itself where there is none."""
+        ...
+
+
+def event_json(event: CommittedEvent, event_types: Aliases, tenant: str) -> dict[str, Any]:
     """Return a committed event as JSON-like values.
 
     Args:
         event: The event as it stands in the log.
-        event_types: Gives the alias of the stored id; may be empty, then ``type`` is the id.
+        event_types: Gives the alias of the stored id; one that it lacks is shown by its id.
         tenant: The tenant whose log it stands in.
 
     Returns:

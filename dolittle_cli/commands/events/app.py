@@ -1,0 +1,200 @@
+"""What ``dolittle events`` and its commands take; the work is in the files beside this one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
+
+app = typer.Typer(help="See, append, verify and replay events.")
+
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="R",
+        help="From here on: start, end, 12, -10, +5, @2026-01-31T10:00Z, @-15m, evt:ID.",
+    ),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option(
+        "--to", metavar="R", help="Up to here, exclusive; +10 is ten events behind --from."
+    ),
+]
+TypesOption = Annotated[
+    list[str] | None,
+    typer.Option("--type", metavar="T", help="Only this event type; may be repeated."),
+]
+SourceOption = Annotated[
+    str, typer.Option("--source", metavar="S", help="Only this event source.", show_default=False)
+]
+CorrelationOption = Annotated[
+    str,
+    typer.Option(
+        "--correlation", metavar="C", help="Only what belongs together.", show_default=False
+    ),
+]
+
+
+@app.command("tail")
+def tail(
+    count: Annotated[
+        int | None,
+        typer.Option("-n", min=0, help="The last so many events. Default: 10, or all with --from."),
+    ] = None,
+    follow: Annotated[
+        bool | None,
+        typer.Option(
+            "--follow/--no-follow",
+            help="Wait for more. Default: on a terminal.",
+            show_default=False,
+        ),
+    ] = None,
+    start: FromOption = None,
+    types: TypesOption = None,
+    source: SourceOption = "",
+    correlation: CorrelationOption = "",
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Show the last events, and those that come.
+
+    With --json one event is one line, flushed as it comes.
+    Ctrl-C ends it (130), and so does a closed pipe (0).
+    """
+    from dolittle_cli.commands.events.filters import Filters
+    from dolittle_cli.commands.events.tail import tail_events
+    from dolittle_cli.project import find_place
+
+    filters = Filters.parse(start, None, types, source, correlation)
+    asyncio.run(
+        tail_events(find_place(project, tenant), filters, count=count, follow=follow, as_json=json)
+    )
+
+
+@app.command("list")
+def list_(
+    start: FromOption = None,
+    stop: ToOption = None,
+    count: Annotated[int, typer.Option("-n", min=1, help="At most so many events.")] = 100,
+    types: TypesOption = None,
+    source: SourceOption = "",
+    correlation: CorrelationOption = "",
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """List events: the last ones, or with --from the first ones from there.
+
+    With --json one event is one line.
+    """
+    from dolittle_cli.commands.events.filters import Filters
+    from dolittle_cli.commands.events.listing import list_events
+    from dolittle_cli.project import find_place
+
+    filters = Filters.parse(start, stop, types, source, correlation)
+    asyncio.run(list_events(find_place(project, tenant), filters, count=count, as_json=json))
+
+
+@app.command("show")
+def show(
+    position: Annotated[
+        str, typer.Argument(metavar="POSITION", help="A position, or evt:ID.", show_default=False)
+    ],
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Show one event whole."""
+    from dolittle_cli.commands.events.listing import show_event
+    from dolittle_cli.project import find_place
+    from dolittle_cli.ranges import parse
+
+    bound = parse(position)
+    asyncio.run(show_event(find_place(project, tenant), bound, as_json=json))
+
+
+@app.command("append")
+def append(
+    event_type: Annotated[
+        str, typer.Argument(metavar="TYPE", help="The event type: its class, or its stored id.")
+    ],
+    source: Annotated[str, typer.Option("--source", metavar="S", help="The event source.")],
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Its fields.")
+    ] = None,
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Commit one event that no aggregate guards.
+
+    The fields are checked against the event type's class.
+    """
+    from dolittle_cli.commands.events.appending import append_event
+    from dolittle_cli.project import find_place
+    from dolittle_cli.values import parse_values
+
+    fields = parse_values(values or ())
+    place = find_place(project, tenant)
+    asyncio.run(append_event(place, event_type, source, fields, as_json=json))
+
+
+@app.command("verify")
+def verify(
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Check every stored event: checksums, positions, versions, index.
+
+    The exit code is 1 if anything is wrong. Nothing is changed.
+    """
+    from dolittle_cli.commands.events.verifying import verify_store
+    from dolittle_cli.project import find_place
+
+    if asyncio.run(verify_store(find_place(project, tenant), as_json=json)):
+        raise typer.Exit(1)
+
+
+@app.command("replay")
+def replay(
+    handler: Annotated[
+        str, typer.Option("--handler", metavar="NAME", help="Handle the events again.")
+    ] = "",
+    projection: Annotated[
+        str, typer.Option("--projection", metavar="NAME", help="Rebuild its read models.")
+    ] = "",
+    start: FromOption = None,
+    side_effects: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--side-effect",
+            metavar="METHOD",
+            help="Call this side-effect method too; may be repeated.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Handle events again, from a place on, or rebuild a projection.
+
+    Says first what it will do, and asks on a terminal; elsewhere it needs --yes.
+    It works while the microservice runs, and without it.
+    """
+    from dolittle_cli.commands.events.replaying import Wish, replay_events
+    from dolittle_cli.project import find_place
+
+    wish = Wish.parse(handler, projection, start, side_effects or ())
+    place = find_place(project, tenant)
+    asyncio.run(replay_events(place, wish, dry_run=dry_run, yes=yes, as_json=json))

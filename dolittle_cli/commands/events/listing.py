@@ -1,0 +1,111 @@
+"""``dolittle events list`` and ``show``: events of the past, a bounded number of them."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from dolittle.execution import SystemClock
+from dolittle.runtime.event_json import event_json, time_json
+from dolittle.store import CommittedEvent, EventStore, Selection
+from dolittle_cli.aliases import Aliases
+from dolittle_cli.commands.events.filters import Filters
+from dolittle_cli.console import Console
+from dolittle_cli.errors import CommandLineError
+from dolittle_cli.event_lines import EventLines
+from dolittle_cli.project import Place, aliases_of, open_log
+from dolittle_cli.ranges import At, Bound, End, select
+
+
+async def list_events(place: Place, filters: Filters, *, count: int, as_json: bool) -> None:
+    """Write up to ``count`` events; say on stderr if there are more.
+
+    Without a start these are the last ones, with one they are the first ones from there.
+    """
+    console = Console()
+    aliases = aliases_of(place)
+    async with open_log(place) as store:
+        selection = await filters.selection(store, aliases, SystemClock())
+        if filters.start is None:
+            found = await store.read_last(selection, count + 1)
+            events, has_more = found[-count:], len(found) > count
+        else:
+            found = await _first(store, selection, count + 1)
+            events, has_more = found[:count], len(found) > count
+    if as_json:
+        for event in events:
+            console.json(event_json(event, aliases, place.tenant))
+    elif events:
+        EventLines(console, aliases, with_date=True).write(events, titles=True)
+    if not events:
+        console.note("no events" if place.has_store else "no events: nothing was committed yet")
+    if has_more and filters.start is None:
+        console.note(f"the last {count} events; for more: -n {count * 10}, or --from start")
+    elif has_more:
+        position = found[count].position
+        console.note(f"the first {count} events; go on with --from {position}, or -n {count * 10}")
+
+
+async def show_event(place: Place, bound: Bound, *, as_json: bool) -> None:
+    """Write one event whole.
+
+    Raises:
+        CommandLineError: There is none at this place.
+        Unknown: There is none with this id.
+    """
+    console = Console()
+    aliases = aliases_of(place)
+    async with open_log(place) as store:
+        event = await _at(store, bound)
+    if as_json:
+        console.json(event_json(event, aliases, place.tenant))
+    else:
+        _write(console, event, aliases, place.tenant)
+
+
+async def _at(store: EventStore, bound: Bound) -> CommittedEvent:
+    selection = await select(store, SystemClock(), bound)
+    found = await _first(store, selection, 1)
+    if isinstance(bound, At) and found and found[0].position != bound.position:
+        found = []
+    if found and not isinstance(bound, End):
+        return found[0]
+    last = await store.read_last(Selection(), 1)
+    known = f"the last event is at position {last[0].position}" if last else "it has no events"
+    raise CommandLineError(
+        f"there is no event at this place of the event log: {known}",
+        hint="see dolittle events list",
+    )
+
+
+async def _first(store: EventStore, selection: Selection, count: int) -> list[CommittedEvent]:
+    found: list[CommittedEvent] = []
+    async for page in store.read(selection):
+        found.extend(page.events[: count - len(found)])
+        if len(found) >= count:
+            break
+    return found
+
+
+def _write(console: Console, event: CommittedEvent, aliases: Aliases, tenant: str) -> None:
+    alias = aliases.alias(event.type_id)
+    commit = event.commit
+    console.facts(
+        [
+            ("position", str(event.position)),
+            ("time", time_json(commit.time)),
+            ("type", alias if alias == event.type_id else f"{alias} (id {event.type_id})"),
+            ("generation", str(event.generation)),
+            ("source", event.source),
+            ("aggregate", f"{event.aggregate}@{event.version}" if event.aggregate else "-"),
+            ("id", event.id),
+            ("commit", commit.id),
+            ("correlation", commit.correlation),
+            ("causation", commit.causation or "-"),
+            ("public", "yes" if event.public else "no"),
+            ("tenant", tenant),
+        ]
+    )
+    text = json.dumps(msgspec.json.decode(event.content), ensure_ascii=False, indent=2)
+    console.data(f"{console.dim('content')}\n{text}")

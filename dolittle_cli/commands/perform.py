@@ -1,0 +1,58 @@
+"""``dolittle perform``: a command of an aggregate, from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
+
+if TYPE_CHECKING:
+    from dolittle_cli.project import Place
+
+
+def perform(
+    aggregate: Annotated[
+        str, typer.Argument(metavar="AGGREGATE", help="The aggregate root's class.")
+    ],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="The event source: which instance.")
+    ],
+    command: Annotated[str, typer.Argument(metavar="COMMAND", help="The command method.")],
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Its arguments.")
+    ] = None,
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Perform a command on an aggregate.
+
+    Shows the events that were committed.
+    If a rule of the aggregate refuses, nothing is committed, and the exit code is 1.
+    """
+    from dolittle_cli.project import find_place
+    from dolittle_cli.values import parse_values
+
+    arguments = parse_values(values or ())
+    place = find_place(project, tenant)
+    asyncio.run(_perform(place, (aggregate, source, command), arguments, as_json=json))
+
+
+async def _perform(
+    place: Place, names: tuple[str, str, str], arguments: dict[str, str], *, as_json: bool
+) -> None:
+    from dolittle_cli.committed import committed_json, write_committed
+    from dolittle_cli.console import Console
+    from dolittle_cli.project import use
+
+    async with use(place, makes_store=True) as microservice:
+        performed = await microservice.perform_by_name(*names, arguments, lenient=True)
+        event_types = microservice.definition.event_types
+    if as_json:
+        found = committed_json(performed.events, event_types, place.tenant)
+        Console().json({**found, "version": performed.version})
+    else:
+        write_committed(performed.events, event_types)

@@ -1,0 +1,151 @@
+"""Finds the microservice and the tenant that a command is about, and opens what they have."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dolittle.engines.memory import MemoryStore
+from dolittle.errors import ProjectNotFound
+from dolittle.runtime.configuration import (
+    FILE_NAME,
+    Configuration,
+    find_project,
+    load_configuration,
+)
+from dolittle.runtime.definition import Definition, load_definition
+from dolittle.store import EventStore
+from dolittle_cli.aliases import Aliases, read_aliases
+from dolittle_cli.console import Console
+from dolittle_cli.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from dolittle.runtime.microservice import Microservice
+
+STORE_FOLDER: Final = "events"
+"""The folder of a tenant's event store within the tenant's folder."""
+
+STORE_FILE: Final = "store.json"
+"""The file of an event store that is there once the store was made."""
+
+STATE_FILE: Final = "state.sqlite"
+DELIVERY_LOCK: Final = "delivery.lock"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tenant of a microservice.
+
+    Attributes:
+        folder: Of the tenant's events and state; it need not exist.
+    """
+
+    configuration: Configuration
+    tenant: str
+    folder: Path
+
+    @property
+    def has_store(self) -> bool:
+        """Whether there is an event store yet."""
+        return (self.folder / STORE_FOLDER / STORE_FILE).exists()
+
+
+def locate(project: Path | None) -> Path:
+    """Return a project's folder: the one that was named, or the nearest one upwards.
+
+    Raises:
+        ProjectNotFound: There is none.
+        WrongUsage: What was named is no folder.
+    """
+    if project is None:
+        return find_project(Path.cwd())
+    if not project.is_dir():
+        raise WrongUsage(f"--project {project}: there is no such folder")
+    if not (project / FILE_NAME).is_file():
+        raise ProjectNotFound(project.absolute())
+    return project.resolve()
+
+
+def find_place(project: Path | None, tenant: str) -> Place:
+    """Return the microservice and tenant that a command is about.
+
+    Raises:
+        ProjectNotFound: There is no project.
+        ConfigurationError: Its ``dolittle.toml`` cannot be used.
+        Unknown: It has no such tenant.
+    """
+    configuration = load_configuration(locate(project))
+    return Place(configuration, tenant, configuration.tenant_folder(tenant))
+
+
+@asynccontextmanager
+async def open_log(place: Place) -> AsyncIterator[EventStore]:
+    """Open a tenant's event log to read it; the microservice's code is not imported.
+
+    Where there is no store yet, none is made: an empty log stands in for it.
+    """
+    if place.has_store:
+        from dolittle.runtime.opening import open_store
+
+        store = await open_store(place.configuration, place.tenant)
+    else:
+        store = MemoryStore()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def use(
+    place: Place, *, makes_store: bool, delivers_to: str = ""
+) -> AsyncIterator[Microservice]:
+    """Open a microservice with its code; what its code prints goes to stderr, out of the data.
+
+    Args:
+        place: The microservice and the tenant.
+        makes_store: Whether a store may be made; else an empty one stands in where there is none.
+        delivers_to: The id of the one handler or projection that events are delivered to
+            meanwhile, unless another process does so.
+
+    Raises:
+        DeclarationErrors: It cannot be loaded.
+        StoreError: The store cannot be opened.
+    """
+    from dolittle.runtime.opening import open_tenants
+
+    with contextlib.redirect_stdout(sys.stderr):
+        definition = load(place)
+        async with open_tenants(
+            place.configuration,
+            definition,
+            tenants=(place.tenant,),
+            deliver=bool(delivers_to),
+            only=(delivers_to,) if delivers_to else (),
+            ephemeral=not makes_store and not place.has_store,
+        ) as opened:
+            yield opened[place.tenant]
+
+
+def load(place: Place) -> Definition:
+    """Import what a microservice declares; what its modules print goes to stderr.
+
+    Raises:
+        DeclarationErrors: It cannot be loaded.
+    """
+    configuration = place.configuration
+    with contextlib.redirect_stdout(sys.stderr):
+        return load_definition(configuration.package, configuration.project)
+
+
+def aliases_of(place: Place) -> Aliases:
+    """Read the aliases of a microservice's event types; say which files could not be read."""
+    found = read_aliases(place.configuration.project, place.configuration.package)
+    for problem in found.unread:
+        Console().warning(f"aliases of event types are not read from {problem}")
+    return found
