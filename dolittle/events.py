@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, dataclass_transform, overload
 
+import msgspec
+
 from dolittle.declarations import (
     MARK,
     Declaration,
@@ -43,8 +45,7 @@ class EventTypeDeclaration(Declaration):
     event_type: EventType = EventType("")
 
 
-@dataclass(frozen=True)
-class EventContext:
+class EventContext(msgspec.Struct, frozen=True):
     """What is known about an event beside its content.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -63,7 +63,7 @@ class HandlerLoop:
         self._pages: AsyncIterator[Page] | None = None
         self._lanes: dict[str, deque[Work]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._unfinished: dict[Position, None] = {}
+        self._unfinished: OrderedDict[Position, None] = OrderedDict()
         self._slots = asyncio.Semaphore(declaration.concurrency)
         self._threads: ThreadPoolExecutor | None = None
         self._requests: deque[Request] = deque()
@@ -206,6 +206,7 @@ class HandlerLoop:
             if not works:
                 break
             self._finish(works.popleft(), error)
+        self._move()
 
     def _call_turn(self, turn: list[Work]) -> list[BaseException | None]:
         """Handle events in a thread, until one fails, the turn is over or the loop is halted."""
@@ -273,7 +274,6 @@ class HandlerLoop:
         self._skip.pop(work.partition, None)
         if not self._declaration.partitioned and WHOLE in self._failing:
             self._recover(WHOLE)
-        self._move()
 
     def _fail(self, work: Work, error: BaseException) -> None:
         partition = work.partition
