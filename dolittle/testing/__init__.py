@@ -2,6 +2,7 @@
 
 from dolittle.testing.aggregates import Given, Performed, given
 from dolittle.testing.clock import HeldClock
+from dolittle.testing.declared import stored_content
 from dolittle.testing.events import GivenEvents, event_context, given_events
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "event_context",
     "given",
     "given_events",
+    "stored_content",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from dolittle.aggregates import (
@@ -83,6 +83,19 @@ class Given(Generic[A]):
         reloaded = rehydrate(self._aggregate, self._source, [*self._events, *applied])
         return Performed(instance, reloaded, applied, refusal, result)
 
+    def then_state(self, **fields: object) -> Self:
+        """Assert fields of the instance as it is loaded from the given events.
+
+        Raises:
+            AssertionError: A field has another value.
+            TypeError: There is no such field.
+        """
+        __tracebackhide__ = True
+        lines = _state_differs(rehydrate(self._aggregate, self._source, self._events), fields)
+        if lines:
+            raise AssertionError("\n".join(lines))
+        return self
+
 
 class Performed(Generic[A]):
     """What a command did; made by :meth:`Given.when`. Each ``then`` returns it again.
@@ -154,20 +167,7 @@ class Performed(Generic[A]):
             TypeError: There is no such field.
         """
         __tracebackhide__ = True
-        lines = []
-        for name, expected in fields.items():
-            if not hasattr(self._reloaded, name):
-                raise TypeError(f"{type(self._reloaded).__name__} has no field {name!r}")
-            actual = getattr(self._reloaded, name)
-            if actual == expected:
-                continue
-            lines.append(f"{name}: {expected!r} was expected, {actual!r} came")
-            left = getattr(self._instance, name, actual)
-            if self._refusal is None and left != actual:
-                lines.append(
-                    f"  the command itself left {left!r}, which is lost: "
-                    "change fields in @on methods only"
-                )
+        lines = _state_differs(self._reloaded, fields, None if self._refusal else self._instance)
         if lines:
             raise AssertionError("\n".join([*lines, *self._remarks()]))
         return self
@@ -181,3 +181,30 @@ class Performed(Generic[A]):
 
     def _remarks(self) -> list[str]:
         return [f"the command was refused: {self._refusal}"] if self._refusal is not None else []
+
+
+def _state_differs(
+    loaded: AggregateRoot, fields: Mapping[str, object], left_behind: AggregateRoot | None = None
+) -> list[str]:
+    """Return what differs in an instance that was loaded from its events.
+
+    Args:
+        loaded: The instance.
+        fields: The expected values.
+        left_behind: The instance that a command was performed on, if it was accepted.
+    """
+    lines = []
+    for name, expected in fields.items():
+        if not hasattr(loaded, name):
+            raise TypeError(f"{type(loaded).__name__} has no field {name!r}")
+        actual = getattr(loaded, name)
+        if actual == expected:
+            continue
+        lines.append(f"{name}: {expected!r} was expected, {actual!r} came")
+        left = getattr(left_behind, name, actual)
+        if left != actual:
+            lines.append(
+                f"  the command itself left {left!r}, which is lost: "
+                "change fields in @on methods only"
+            )
+    return lines

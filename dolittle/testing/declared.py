@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -37,6 +37,21 @@ def stored_and_read(events: Iterable[object]) -> list[object]:
         PayloadDoesNotFit: A value does not fit its field.
     """
     return [_stored_and_read(event) for event in events]
+
+
+def stored_content(event: object) -> dict[str, Any]:
+    """Return what a store keeps of an event: its content as JSON values, by field.
+
+    A test that holds it fixed notices a change that would make stored events unreadable.
+
+    Raises:
+        TypeError: It is no event.
+        DeclarationErrors: The event type cannot be stored.
+        PayloadDoesNotFit: A value does not fit its field.
+    """
+    stored_and_read([event])
+    content: dict[str, Any] = msgspec.json.decode(encode(event))
+    return content
 
 
 def _stored_and_read(event: object) -> object:

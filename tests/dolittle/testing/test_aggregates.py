@@ -154,6 +154,12 @@ def test_a_field_changed_outside_on_is_found_since_loading_would_lose_it() -> No
         done.then_state(ingredients=1)
 
 
+def test_the_state_that_given_events_make_can_be_asserted_without_a_command() -> None:
+    given(Kitchen, "x").then_state(ingredients=2, version=0)
+    with pytest.raises(AssertionError, match="ingredients: 2 was expected, 1 came"):
+        given(Kitchen, "x", TACO).then_state(ingredients=2)
+
+
 def test_an_unknown_field_is_a_wrong_use() -> None:
     with pytest.raises(TypeError, match="Kitchen has no field 'forks'"):
         given(Kitchen, "x").when(Kitchen.close).then_state(forks=1)
