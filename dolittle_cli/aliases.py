@@ -14,22 +14,41 @@ _DECORATOR: Final = "event_type"
 
 
 @dataclass(frozen=True)
+class WrittenType:
+    """An event type as the source spells it.
+
+    Attributes:
+        alias: The class name.
+        path: The source file.
+        line: Of the class, from 1.
+    """
+
+    id: str
+    generation: int
+    alias: str
+    public: bool
+    path: Path
+    line: int
+
+
+@dataclass(frozen=True)
 class Aliases:
     """The event types of a microservice, as its source spells them.
 
     An id that is no literal in the source is not found; such an event is shown by its id.
 
     Attributes:
-        by_id: Class names by stored id; the newest generation's where there are several.
+        by_id: By stored id; the newest generation where there are several.
         unread: The files that could not be read, each with the reason.
     """
 
-    by_id: Mapping[str, str] = field(default_factory=dict)
+    by_id: Mapping[str, WrittenType] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
 
     def alias(self, type_id: str) -> str:
         """Return what people read for a stored id; the id itself where no class has it."""
-        return self.by_id.get(type_id, type_id)
+        found = self.by_id.get(type_id)
+        return found.alias if found is not None else type_id
 
     def type_id(self, name: str, stored: Mapping[str, int]) -> str:
         """Return the stored id for an alias or an id.
@@ -43,54 +62,67 @@ class Aliases:
         """
         if name in stored or name in self.by_id:
             return name
-        for type_id, alias in self.by_id.items():
-            if alias == name:
-                return type_id
-        raise Unknown("event type", name, {*self.by_id.values(), *map(self.alias, stored)})
+        for written in self.by_id.values():
+            if written.alias == name:
+                return written.id
+        raise Unknown("event type", name, map(self.alias, {*self.by_id, *stored}))
 
 
 def read_aliases(project: Path, package: str) -> Aliases:
     """Read every ``@event_type`` class in a package's source files."""
-    found: dict[str, tuple[int, str]] = {}
+    found: dict[str, WrittenType] = {}
     unread: list[str] = []
     for root in (project / package, project / "src" / package):
         for path in sorted(root.rglob("*.py")):
             try:
-                text = path.read_text(encoding="utf-8")
-                # Parsing is what costs; most files of a large package have no event type.
-                tree = ast.parse(text) if _DECORATOR in text else ast.Module([], [])
+                written = _read(path)
             except (OSError, SyntaxError, ValueError) as error:
                 line = getattr(error, "lineno", None)
-                unread.append(f"{path}:{line}: {error}" if line else f"{path}: {error}")
+                reason = getattr(error, "msg", None) or str(error)
+                unread.append(f"{path}:{line}: {reason}" if line else f"{path}: {reason}")
                 continue
-            for type_id, generation, alias in _event_types(tree):
-                if generation >= found.get(type_id, (0, ""))[0]:
-                    found[type_id] = (generation, alias)
-    return Aliases({type_id: alias for type_id, (_, alias) in found.items()}, tuple(unread))
+            for item in written:
+                known = found.get(item.id)
+                if known is None or known.generation <= item.generation:
+                    found[item.id] = item
+    return Aliases(found, tuple(unread))
 
 
-def _event_types(tree: ast.Module) -> list[tuple[str, int, str]]:
-    """Return id, generation and class name of each event type in a module."""
-    found = []
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ClassDef):
-            continue
-        for decorator in node.decorator_list:
-            call = decorator if isinstance(decorator, ast.Call) else None
-            name = call.func if call else decorator
-            written = name.attr if isinstance(name, ast.Attribute) else getattr(name, "id", "")
-            if written != _DECORATOR:
-                continue
-            type_id, generation = node.name, 1
-            if call is not None:
-                if call.args:
-                    type_id = str(_literal(call.args[0]) or node.name)
-                for keyword in call.keywords:
-                    value = _literal(keyword.value)
-                    if keyword.arg == "generation" and isinstance(value, int):
-                        generation = value
-            found.append((type_id, generation, node.name))
-    return found
+def _read(path: Path) -> list[WrittenType]:
+    text = path.read_text(encoding="utf-8")
+    if _DECORATOR not in text:
+        # Parsing is what costs; most files of a large package have no event type.
+        return []
+    return [
+        _written(node, decorator, path)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+        for decorator in node.decorator_list
+        if _name(decorator) == _DECORATOR
+    ]
+
+
+def _name(decorator: ast.expr) -> str:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+
+
+def _written(node: ast.ClassDef, decorator: ast.expr, path: Path) -> WrittenType:
+    type_id: object = node.name
+    options: dict[str | None, object] = {}
+    if isinstance(decorator, ast.Call):
+        options = {item.arg: _literal(item.value) for item in decorator.keywords}
+        if decorator.args:
+            type_id = _literal(decorator.args[0])
+    generation = options.get("generation")
+    return WrittenType(
+        id=type_id if isinstance(type_id, str) and type_id else node.name,
+        generation=generation if isinstance(generation, int) else 1,
+        alias=node.name,
+        public=options.get("public") is True,
+        path=path,
+        line=node.lineno,
+    )
 
 
 def _literal(node: ast.expr) -> object:

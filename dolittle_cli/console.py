@@ -34,6 +34,11 @@ class Console:
         return sys.stdin.isatty() and sys.stderr.isatty()
 
     @property
+    def shows_progress(self) -> bool:
+        """Whether stderr is a terminal, on which a line can be replaced."""
+        return sys.stderr.isatty()
+
+    @property
     def has_colour(self) -> bool:
         """Whether stdout takes colour. Source of the rule: no-color.org."""
         return (
@@ -114,7 +119,7 @@ class Console:
 
     def progress(self, text: str) -> None:
         """Replace the line under way on a terminal's stderr; nothing elsewhere. ``""`` clears."""
-        if sys.stderr.isatty():
+        if self.shows_progress:
             sys.stderr.write(f"{_CLEAR_LINE}{text}")
             sys.stderr.flush()
 

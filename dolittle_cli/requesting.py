@@ -1,4 +1,4 @@
-"""Leaves a request for the process that delivers, and sees it done; delivers itself if none does."""
+"""Leaves a request for the process that delivers and sees it done; delivers where none does."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dolittle.execution import SystemClock
 from dolittle.handlers import EventHandlerDeclaration
 from dolittle.projections import ProjectionDeclaration
 from dolittle.runtime.microservice import Microservice
-from dolittle.runtime.state import FailingPartition, Request, State, active
+from dolittle.runtime.state import FailingPartition, Processor, Request, State, active
 from dolittle.store import START, EventStore, Position, Selection
 from dolittle_cli.console import Console
 from dolittle_cli.errors import CommandLineError, WrongUsage
@@ -163,7 +163,7 @@ async def replay_events(
         return
     console.note("\n".join(plan.lines()))
     if not plan.events:
-        console.note("there is nothing to replay")
+        console.note("there is nothing to replay: no such event was handled yet")
         return
     if not yes:
         _ask(console)
@@ -208,14 +208,8 @@ async def _plan(microservice: Microservice, wish: Wish) -> Plan:
     stop = await store.head()
     builds = await state.processors(declaration.id)
     current = active(builds)
-    if current is not None and wish.kind == "handler":
-        if current.position < start:
-            raise CommandLineError(
-                f"{declaration.name} has not got to position {start} yet, it is at "
-                f"{current.position}: a replay from there would leave events out",
-                hint=f"--from {current.position}, or less",
-            )
-        stop = max(current.position, getattr(current.replay, "until", START))
+    if wish.kind == "handler":
+        stop = _handled(declaration.name, current, start)
     types = frozenset(declaration.methods)
     marks = await _marks(store, Selection(start=start, stop=stop, types=types))
     failing = [row for row in await state.failing(declaration.id) if row.position >= start]
@@ -234,6 +228,19 @@ async def _plan(microservice: Microservice, wish: Wish) -> Plan:
         build=current.build if current is not None and wish.kind == "projection" else 0,
         is_partitioned=is_partitioned,
     )
+
+
+def _handled(name: str, current: Processor | None, start: Position) -> Position:
+    """Return up to where a handler has handled events: only those can be handled again."""
+    if current is None:
+        return start
+    if current.position < start:
+        raise CommandLineError(
+            f"{name} has not got to position {start} yet, it is at {current.position}: "
+            "a replay from there would leave events out",
+            hint=f"--from {current.position}, or less",
+        )
+    return max(current.position, getattr(current.replay, "until", START))
 
 
 def _side_effects(
@@ -311,7 +318,7 @@ class _Watch:
         left = f"{(self._plan.events - done) / rate:,.0f} s left" if rate else "starting"
         text = f"{done:,} of {self._plan.events:,} events, {rate:,.0f} a second, {left}"
         self._console.progress(text)
-        if now - self._said >= SAY_EVERY_S and not self._console.can_ask:
+        if now - self._said >= SAY_EVERY_S and not self._console.shows_progress:
             self._said = now
             self._console.note(text)
 

@@ -1,0 +1,202 @@
+"""What ``dolittle doctor`` looks at, each finding with how to mend it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Literal
+
+from dolittle.errors import ConfigurationError, DeclarationErrors, DolittleError
+from dolittle.runtime.configuration import FILE_NAME, Configuration, load_configuration
+from dolittle.runtime.delivery.lease import Lease
+from dolittle.runtime.ports import LOOPBACK, PortTaken, listen
+from dolittle.runtime.state import FailingPartition, SqliteState
+from dolittle_cli.project import DELIVERY_LOCK, STATE_FILE, STORE_FOLDER, Place, load, locate
+
+PYTHON_MIN: Final = (3, 11)
+TORN_FOLDER: Final = "torn"
+"""The folder of an event store with copies of what was cut from a torn tail."""
+
+Status = Literal["ok", "note", "wrong"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        group: What it belongs to: tool, project, store …
+        status: ``wrong`` keeps something from working; ``note`` is worth knowing.
+        text: What was found.
+        fix: How to mend it; empty where nothing is to be mended.
+    """
+
+    group: str
+    status: Status
+    text: str
+    fix: str = ""
+
+
+async def examine(project: Path | None, tenant: str) -> AsyncIterator[Check]:
+    """Look at everything, in the order in which things depend on one another.
+
+    Args:
+        project: As ``--project``.
+        tenant: Only this one; empty: every configured tenant.
+    """
+    for check in _tool():
+        yield check
+    try:
+        folder = locate(project)
+        configuration = load_configuration(folder)
+        tenants = (tenant,) if tenant else configuration.tenants
+        places = [Place(configuration, name, configuration.tenant_folder(name)) for name in tenants]
+    except DolittleError as error:
+        group = "configuration" if isinstance(error, ConfigurationError) else "project"
+        yield Check(group, "wrong", str(error), error.hint)
+        return
+    yield Check("project", "ok", f"{configuration.name} in {folder}")
+    yield Check("configuration", "ok", f"{folder / FILE_NAME}, tenants: {', '.join(tenants)}")
+    for check in (*_declarations(places[0]), *_port(configuration)):
+        yield check
+    for place in places:
+        async for check in _store(place):
+            yield check
+        async for check in _state(place):
+            yield check
+
+
+def _tool() -> Iterator[Check]:
+    yield Check("tool", "ok", f"dolittle {version('dolittle-cli')} in {sys.prefix}")
+    found = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    if sys.version_info[:2] >= PYTHON_MIN:
+        yield Check("python", "ok", found)
+    else:
+        needed = ".".join(map(str, PYTHON_MIN))
+        yield Check("python", "wrong", found, f"dolittle needs Python {needed} or newer")
+
+
+def _declarations(place: Place) -> Iterator[Check]:
+    try:
+        definition = load(place)
+    except DeclarationErrors as errors:
+        for path, line, message, hint in errors.problems:
+            at = f"{path}:{line}" if line else path
+            yield Check("declarations", "wrong", f"{at}: {message}", hint or "mend the source")
+        return
+    parts = [
+        _count(len(list(definition.event_types)), "event type"),
+        _count(len(definition.aggregates), "aggregate"),
+        _count(len(definition.handlers), "handler"),
+        _count(len(definition.projections), "projection"),
+    ]
+    yield Check("declarations", "ok", ", ".join(parts))
+
+
+def _port(configuration: Configuration) -> Iterator[Check]:
+    port = configuration.http_port
+    try:
+        listen(LOOPBACK, port).close()
+    except PortTaken as error:
+        # An asked-for port has to be free for `dolittle run`; a default one moves on.
+        status: Status = "wrong" if configuration.has_port else "note"
+        if "dolittle" in error.holder:
+            status = "note"
+        yield Check("port", status, str(error), error.hint)
+    except DolittleError as error:
+        yield Check("port", "wrong", str(error), error.hint)
+    else:
+        yield Check("port", "ok", f"port {port} is free")
+
+
+async def _store(place: Place) -> AsyncIterator[Check]:
+    group = f"store of {place.tenant}"
+    folder = place.folder / STORE_FOLDER
+    if not place.has_store:
+        yield Check(group, "ok", "not made yet: the first commit makes it")
+        return
+    from dolittle.engines.file import FileStore
+
+    try:
+        store = await FileStore.open(
+            folder, durability=place.configuration.durability, read_only=True
+        )
+    except DolittleError as error:
+        yield Check(group, "wrong", str(error), error.hint)
+        return
+    try:
+        facts = await store.facts()
+        damage = store.damage
+    finally:
+        await store.close()
+    text = f"{_count(facts.events, 'event')}, {facts.size_bytes:,} bytes in {folder}"
+    yield Check(group, "ok", text)
+    if place.configuration.durability == "fsync":
+        yield Check(group, "ok", "durability fsync: a commit that was answered is on disk")
+    else:
+        yield Check(
+            group,
+            "note",
+            'durability "os": a crash of the machine may take the newest commits back',
+            f'remove durability = "os" from {FILE_NAME}',
+        )
+    if damage is not None:
+        yield Check(group, "wrong", str(damage), damage.hint)
+    if not os.access(folder, os.W_OK):
+        yield Check(group, "wrong", f"{folder} cannot be written to", "make it writable")
+    torn = sorted((folder / TORN_FOLDER).glob("*"))
+    if torn:
+        yield Check(
+            group,
+            "note",
+            f"{_count(len(torn), 'copy', 'copies')} of a torn tail in {torn[0].parent}: "
+            "commits that were never acknowledged",
+            "look at them, then delete them",
+        )
+
+
+async def _state(place: Place) -> AsyncIterator[Check]:
+    group = f"state of {place.tenant}"
+    path = place.folder / STATE_FILE
+    if not path.exists():
+        yield Check(group, "ok", "not made yet")
+        return
+    try:
+        state = SqliteState(path)
+    except DolittleError as error:
+        yield Check(group, "wrong", str(error), error.hint)
+        return
+    try:
+        processors = await state.processors()
+        failing = await state.failing()
+    finally:
+        await state.close()
+    yield Check(group, "ok", f"{_count(len({item.name for item in processors}), 'position')}")
+    kinds = {item.name: item.kind for item in processors}
+    for row in failing:
+        yield _failing(group, row, kinds.get(row.name, "handler"))
+    lease = Lease(place.folder / DELIVERY_LOCK)
+    if not os.access(place.folder, os.W_OK):
+        return
+    if lease.try_take():
+        lease.let_go()
+        yield Check(group, "ok", "nobody delivers events now")
+    else:
+        yield Check(group, "ok", f"{lease.holder()} delivers events")
+
+
+def _failing(group: str, row: FailingPartition, kind: str) -> Check:
+    status: Status = "wrong" if row.is_parked else "note"
+    waits = "parked" if row.is_parked else "tried again by itself"
+    text = f"{row.name}: partition {row.partition!r} fails at position {row.position}, {waits}"
+    return Check(group, status, f"{text}: {row.error}", f"see dolittle {kind}s show {row.name}")
+
+
+def _count(number: int, noun: str, several: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else several or noun + 's'}"

@@ -1,0 +1,162 @@
+"""``dolittle aggregates``: aggregate roots, their instances, and one instance as it is now."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
+
+if TYPE_CHECKING:
+    from dolittle.runtime.microservice import Microservice
+    from dolittle.store import CommittedEvent
+    from dolittle_cli.project import Place
+
+app = typer.Typer(help="See the aggregates.")
+
+EVENTS_SHOWN: Final = 10
+"""The last events of an instance that are shown with it."""
+
+
+@app.command("list")
+def list_(
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """List the aggregate roots, with their commands and how many instances there are."""
+    from dolittle_cli.project import find_place
+
+    asyncio.run(_list(find_place(project, tenant), as_json=json))
+
+
+@app.command("show")
+def show(
+    root: Annotated[str, typer.Argument(metavar="ROOT", help="The aggregate root's class.")],
+    source: Annotated[
+        str, typer.Argument(metavar="[SOURCE]", help="One instance; default: list them.")
+    ] = "",
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Show the instances of an aggregate root, or one of them with its last events."""
+    from dolittle_cli.project import find_place
+
+    place = find_place(project, tenant)
+    if source:
+        asyncio.run(_show_instance(place, root, source, as_json=json))
+    else:
+        asyncio.run(_show_root(place, root, as_json=json))
+
+
+async def _list(place: Place, *, as_json: bool) -> None:
+    from dolittle_cli.console import Console
+    from dolittle_cli.project import use
+
+    async with use(place, makes_store=False) as microservice:
+        found: list[dict[str, Any]] = [
+            {
+                "aggregate": declaration.name,
+                "id": declaration.id,
+                "commands": list(declaration.commands),
+                "instances": len(await microservice.store.streams(declaration.id)),
+            }
+            for declaration in microservice.definition.aggregates.values()
+        ]
+    console = Console()
+    if as_json:
+        console.json({"aggregates": found})
+    elif found:
+        rows = [
+            (item["aggregate"], item["id"], str(item["instances"]), ", ".join(item["commands"]))
+            for item in found
+        ]
+        console.table(("aggregate", "id", "instances", "commands"), rows)
+    else:
+        console.note("no aggregates: add one with dolittle add aggregate NAME")
+
+
+async def _show_root(place: Place, root: str, *, as_json: bool) -> None:
+    from dolittle_cli.console import Console
+    from dolittle_cli.project import use
+
+    async with use(place, makes_store=False) as microservice:
+        declaration = microservice.definition.aggregate(root)
+        streams = await microservice.store.streams(declaration.id)
+    console = Console()
+    if as_json:
+        instances = [{"source": stream.source, "version": version} for stream, version in streams]
+        console.json({"aggregate": declaration.name, "id": declaration.id, "instances": instances})
+    elif streams:
+        console.table(
+            ("source", "version"), [(stream.source, str(version)) for stream, version in streams]
+        )
+    else:
+        console.note(f"{declaration.name} has no instances yet")
+
+
+async def _show_instance(place: Place, root: str, source: str, *, as_json: bool) -> None:
+    from dolittle.runtime.event_json import event_json
+    from dolittle_cli.console import Console
+    from dolittle_cli.event_lines import EventLines
+    from dolittle_cli.project import use
+
+    async with use(place, makes_store=False) as microservice:
+        name, version, fields, events = await _instance(microservice, root, source)
+        event_types = microservice.definition.event_types
+    console = Console()
+    if as_json:
+        console.json(
+            {
+                "aggregate": name,
+                "source": source,
+                "version": version,
+                "state": fields,
+                "events": [event_json(event, event_types, place.tenant) for event in events],
+            }
+        )
+        return
+    console.facts(
+        [
+            ("aggregate", name),
+            ("source", source),
+            ("version", str(version)),
+            *((field, _text(value)) for field, value in fields.items()),
+        ]
+    )
+    console.data("")
+    EventLines(console, event_types, with_date=True).write(events, titles=True)
+    if version > len(events):
+        console.note(f"the last {len(events)} of {version} events")
+
+
+async def _instance(
+    microservice: Microservice, root: str, source: str
+) -> tuple[str, int, dict[str, Any], list[CommittedEvent]]:
+    """Return name, version, fields and last events of an instance."""
+    import msgspec
+
+    from dolittle.errors import Unknown
+    from dolittle.store import Selection
+
+    declaration = microservice.definition.aggregate(root)
+    instance = await microservice.aggregate_state(root, source)
+    if not instance.version:
+        known = [stream.source for stream, _ in await microservice.store.streams(declaration.id)]
+        raise Unknown(declaration.name, source, known)
+    fields = {name: value for name, value in vars(instance).items() if not name.startswith("_")}
+    # What JSON has no form for is shown as Python writes it.
+    encoded = msgspec.json.encode(fields, enc_hook=repr)
+    events = await microservice.store.read_last(
+        Selection(source=source, aggregate=declaration.id), EVENTS_SHOWN
+    )
+    return declaration.name, instance.version, msgspec.json.decode(encoded), events
+
+
+def _text(value: Any) -> str:
+    import json
+
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

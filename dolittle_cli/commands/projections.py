@@ -1,0 +1,158 @@
+"""``dolittle projections``: how far they are, and the read models that they have made."""
+
+from __future__ import annotations
+
+import asyncio
+import json as json_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
+
+if TYPE_CHECKING:
+    from dolittle.runtime.microservice import ProcessorStatus
+    from dolittle_cli.project import Place
+
+app = typer.Typer(help="See the projections.")
+
+
+@app.command("list")
+def list_(
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """List the projections, how far they are, and how many read models they have."""
+    from dolittle_cli.project import find_place
+
+    asyncio.run(_list(find_place(project, tenant), as_json=json))
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The projection's class.")],
+    key: Annotated[
+        str, typer.Argument(metavar="[KEY]", help="One read model; default: list them.")
+    ] = "",
+    count: Annotated[int, typer.Option("-n", min=1, help="At most so many read models.")] = 100,
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Show the read models of a projection, or the one of a key."""
+    from dolittle_cli.project import find_place
+
+    place = find_place(project, tenant)
+    if key:
+        asyncio.run(_show_document(place, name, key, as_json=json))
+    else:
+        asyncio.run(_show(place, name, count, as_json=json))
+
+
+async def _list(place: Place, *, as_json: bool) -> None:
+    from dolittle_cli.console import Console
+    from dolittle_cli.processors import behind_text, position_text, status_json, status_word
+    from dolittle_cli.project import use
+
+    async with use(place, makes_store=False) as microservice:
+        found = [
+            (
+                await microservice.processor_status(name),
+                await microservice.projection_by_name(name).count(),
+            )
+            for name in microservice.definition.projections
+        ]
+    console = Console()
+    if as_json:
+        console.json(
+            {"projections": [{**status_json(s), "read_models": count} for s, count in found]}
+        )
+    elif found:
+        rows = [
+            (
+                status.name,
+                status.id,
+                status_word(status),
+                position_text(status),
+                behind_text(status),
+                str(len(status.failing)),
+                str(count),
+            )
+            for status, count in found
+        ]
+        console.table(
+            ("projection", "id", "status", "position", "behind", "failing", "read models"), rows
+        )
+    else:
+        console.note("no projections: add one with dolittle add projection NAME --on EVENT")
+
+
+async def _show(place: Place, name: str, count: int, *, as_json: bool) -> None:
+    from dolittle_cli.console import Console
+    from dolittle_cli.processors import failing_json, status_json, write_failing
+    from dolittle_cli.project import use
+
+    async with use(place, makes_store=False) as microservice:
+        declaration = microservice.definition.projection(name)
+        status = await microservice.processor_status(declaration.name)
+        models = microservice.projection_by_name(name)
+        total = await models.count()
+        page = await models.raw_page(limit=count)
+    documents = [(key, json_module.loads(content)) for key, content in page]
+    console = Console()
+    if as_json:
+        console.json(
+            {
+                **status_json(status),
+                "failing": [failing_json(row) for row in status.failing],
+                "read_models": total,
+                "documents": [{"key": key, "document": document} for key, document in documents],
+            }
+        )
+    else:
+        if documents:
+            console.table(("key", "document"), [(key, _text(item)) for key, item in documents])
+        else:
+            console.note(f"{status.name} has no read models yet")
+        write_failing(console, status.failing)
+    if total > len(documents):
+        console.note(f"the first {len(documents)} of {total} read models; for more: -n {total}")
+    _say_if_behind(status)
+
+
+async def _show_document(place: Place, name: str, key: str, *, as_json: bool) -> None:
+    from dolittle.errors import Unknown
+    from dolittle_cli.console import Console
+    from dolittle_cli.project import use
+
+    async with use(place, makes_store=False) as microservice:
+        declaration = microservice.definition.projection(name)
+        status = await microservice.processor_status(declaration.name)
+        models = microservice.projection_by_name(name)
+        content = await models.raw(key)
+        known = [item for item, _ in await models.raw_page()] if content is None else []
+    _say_if_behind(status)
+    if content is None:
+        raise Unknown(f"read model of {declaration.name} with the key", key, known)
+    document = json_module.loads(content)
+    console = Console()
+    if as_json:
+        console.json({"key": key, "document": document})
+    else:
+        console.data(json_module.dumps(document, ensure_ascii=False, indent=2))
+
+
+def _say_if_behind(status: ProcessorStatus) -> None:
+    from dolittle_cli.console import Console
+    from dolittle_cli.processors import behind_text
+
+    if status.behind:
+        Console().note(
+            f"{status.name} is {behind_text(status)} events behind: is the microservice running "
+            "(dolittle run)?"
+        )
+
+
+def _text(document: Any) -> str:
+    return json_module.dumps(document, ensure_ascii=False)
