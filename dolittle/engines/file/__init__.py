@@ -1,0 +1,6 @@
+"""The file engine: an append-only log of text, and an index derived from it."""
+
+from dolittle.engines.file.store import Durability, FileStore
+from dolittle.engines.file.verify import Finding
+
+__all__ = ["Durability", "FileStore", "Finding"]

@@ -1,0 +1,126 @@
+"""What a batch of commits becomes: decides each in its turn, without writing anything itself."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+import msgspec
+
+from dolittle.engines.file.line import (
+    Place,
+    StoredCommit,
+    encode,
+    events_of,
+    microseconds,
+    store,
+    time_of,
+)
+from dolittle.engines.file.log import Log
+from dolittle.engines.file.lookup import Lookup
+from dolittle.errors import CommitIdReused, DolittleError
+from dolittle.execution import Clock
+from dolittle.store import Commit, CommittedEvents, Stream, check_expected, is_same_commit
+
+Answer = tuple["Future[CommittedEvents]", CommittedEvents]
+
+
+class Batch:
+    """Commits that will be written and synced at once.
+
+    Each is held against what is stored and what stands before it in the batch; one that is
+    refused fails alone. Answers wait in the batch until everything is on disk.
+
+    Attributes:
+        has_begun: Whether bytes of it may be on disk; set by whoever writes it.
+    """
+
+    def __init__(self, log: Log, lookup: Lookup, clock: Clock) -> None:
+        self._log = log
+        self._lookup = lookup
+        self._clock = clock
+        self._position = log.own.position
+        self._time_us = log.own.time_us
+        self._lines: list[bytes] = []
+        self._commits: list[StoredCommit] = []
+        self._versions: dict[Stream, int] = {}
+        self._made: dict[str, CommittedEvents] = {}
+        self._answers: list[Answer] = []
+        self.has_begun = False
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self._lines)
+
+    def data(self) -> bytes:
+        """Return what is to be written."""
+        return b"".join(self._lines)
+
+    def decide(self, commit: Commit, future: Future[CommittedEvents]) -> None:
+        """Take a commit in, or refuse it."""
+        if not self._lines:
+            # What others appended since the batch was made is known now.
+            self._position, self._time_us = self._log.own.position, self._log.own.time_us
+        try:
+            known = self._made.get(commit.id) or self._stored(commit.id)
+            if known is not None:
+                if not is_same_commit(commit, known.events):
+                    raise CommitIdReused(commit.id)
+                answer = msgspec.structs.replace(known, is_repeat=True)
+            else:
+                check_expected(
+                    commit.expected, {stream: self._version(stream) for stream in commit.expected}
+                )
+                answer = self._place(commit)
+        except (DolittleError, ValueError) as error:
+            future.set_exception(error)
+        else:
+            self._answers.append((future, answer))
+
+    def _stored(self, commit_id: str) -> CommittedEvents | None:
+        address = self._lookup.commit_address(commit_id)
+        if address is None:
+            return None
+        stored = self._log.segments.line_at(address, self._log.own.address)
+        return CommittedEvents(tuple(events_of(stored)), stored.next_position)
+
+    def _version(self, stream: Stream) -> int:
+        version = self._versions.get(stream)
+        return self._lookup.version(stream) if version is None else version
+
+    def _place(self, commit: Commit) -> CommittedEvents:
+        own = self._log.own
+        versions: list[int] = []
+        grown: dict[Stream, int] = {}
+        for event in commit.events:
+            version = 0
+            if event.aggregate:
+                stream = Stream(event.aggregate, event.source)
+                version = (grown[stream] if stream in grown else self._version(stream)) + 1
+                grown[stream] = version
+            versions.append(version)
+        # The clock of a machine may be set back; a log's time never goes back.
+        time_us = max(microseconds(self._clock.now()), self._time_us)
+        stored = store(commit, Place(self._position, own.attested, time_of(time_us)), versions)
+        line = encode(stored, self._log.seed)
+        answer = CommittedEvents(tuple(events_of(stored)), stored.next_position)
+        self._versions.update(grown)
+        self._made[commit.id] = answer
+        self._lines.append(line)
+        self._commits.append(stored)
+        self._position, self._time_us = stored.next_position, time_us
+        return answer
+
+    def take_in(self) -> None:
+        """Let everyone read what is on disk now."""
+        address = self._log.own.address
+        length = sum(map(len, self._lines))
+        self._log.publish(length, self._position, self._time_us)
+        for line, commit in zip(self._lines, self._commits, strict=True):
+            self._lookup.add(commit, line[:-1], address)
+            address += len(line)
+
+    def answer(self) -> None:
+        """Answer everyone whose commit is on disk."""
+        for future, answer in self._answers:
+            future.set_result(answer)

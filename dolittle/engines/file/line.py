@@ -1,0 +1,229 @@
+"""One line of the log: a commit as JSON, with a checksum over every byte of it.
+
+A line looks like ``{"sum":"5f0a3c11","position":0,…}``. The first eight bytes are fixed, the next
+eight are the checksum, and it covers everything behind itself up to the newline.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+import msgspec
+
+from dolittle.errors import PayloadDoesNotFit
+from dolittle.store import Commit, CommitHeader, CommittedEvent, EventToCommit
+
+PREFIX: Final = b'{"sum":"'
+SUM_END: Final = len(PREFIX) + 8
+"""Where the covered part of a line begins."""
+
+LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""More than the largest commit can take, names and all; a longer line is no line."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class StoredContext(msgspec.Struct, omit_defaults=True, gc=False):
+    """What a line says of the execution context; left out where it is empty."""
+
+    version: str = ""
+    environment: str = ""
+    claims: dict[str, str] = {}
+
+
+class StoredEvent(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
+    """One event within a line. The order of the fields is the order in the line."""
+
+    type: str
+    generation: int = 1
+    source: str
+    aggregate: str = ""
+    version: int = 0
+    public: bool = False
+    content: msgspec.Raw
+
+
+class StoredCommit(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
+    """A line without its checksum. The order of the fields is the order in the line.
+
+    Attributes:
+        synced: The position before which everything was on disk when the line was built.
+        correlation: Empty where it equals the commit's id.
+    """
+
+    position: int
+    synced: int
+    commit: str
+    time: datetime
+    correlation: str = ""
+    causation: str = ""
+    context: StoredContext | None = None
+    events: list[StoredEvent]
+
+    @property
+    def next_position(self) -> int:
+        """The position behind the last event."""
+        return self.position + len(self.events)
+
+
+class Place(NamedTuple):
+    """What a commit gets from the writer: where and when it stands."""
+
+    position: int
+    synced: int
+    time: datetime
+
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(StoredCommit)
+
+
+def seed_of(store_id: str) -> int:
+    """Return the checksum's seed, so that a line of another store does not pass."""
+    return zlib.crc32(store_id.encode())
+
+
+def store(commit: Commit, place: Place, versions: Sequence[int]) -> StoredCommit:
+    """Return a commit as it will be stored.
+
+    Args:
+        commit: Its contents have passed :func:`storable`.
+        place: Where it will stand.
+        versions: The version of each event, 0 where no aggregate root applied it.
+    """
+    context = commit.context
+    stored = StoredContext(context.version, context.environment, dict(context.claims))
+    return StoredCommit(
+        position=place.position,
+        synced=place.synced,
+        commit=commit.id,
+        time=place.time,
+        correlation="" if context.correlation == commit.id else context.correlation,
+        causation=context.causation,
+        context=stored if stored.version or stored.environment or stored.claims else None,
+        events=[
+            StoredEvent(
+                type=event.type_id,
+                generation=event.generation,
+                source=event.source,
+                aggregate=event.aggregate,
+                version=version,
+                public=event.public,
+                content=msgspec.Raw(event.content),
+            )
+            for event, version in zip(commit.events, versions, strict=True)
+        ],
+    )
+
+
+def encode(stored: StoredCommit, seed: int) -> bytes:
+    """Return the line of a commit, with its newline.
+
+    Raises:
+        UnicodeEncodeError: A name holds half a surrogate pair, which UTF-8 cannot say.
+    """
+    rest = b'",' + memoryview(_encoder.encode(stored))[1:]
+    return b"%b%08x%b\n" % (PREFIX, zlib.crc32(rest, seed), rest)
+
+
+def is_intact(line: bytes, seed: int) -> bool:
+    """Tell whether a line (without its newline) is byte for byte what was written.
+
+    The digits are compared as bytes: an upper-case digit is a flipped bit.
+    """
+    return line[:SUM_END] == b"%b%08x" % (PREFIX, zlib.crc32(line[SUM_END:], seed))
+
+
+def decode(line: bytes) -> StoredCommit:
+    """Return what an intact line says.
+
+    Raises:
+        ValueError: It is no line of this format (msgspec's errors are ``ValueError``).
+    """
+    stored = _decoder.decode(line)
+    if not stored.events:
+        raise ValueError("a commit without events")
+    return stored
+
+
+def header_of(stored: StoredCommit) -> CommitHeader:
+    """Return what the events of a stored commit share."""
+    context = stored.context
+    if context is None:
+        return CommitHeader(
+            stored.commit, stored.time, stored.correlation or stored.commit, stored.causation
+        )
+    return CommitHeader(
+        stored.commit,
+        stored.time,
+        stored.correlation or stored.commit,
+        stored.causation,
+        context.version,
+        context.environment,
+        context.claims,
+    )
+
+
+def events_of(stored: StoredCommit) -> list[CommittedEvent]:
+    """Return the events of a stored commit."""
+    header = header_of(stored)
+    position = stored.position
+    return [
+        CommittedEvent(
+            position + index,
+            header,
+            index,
+            event.type,
+            event.generation,
+            event.source,
+            event.aggregate,
+            event.version,
+            event.public,
+            bytes(event.content),
+        )
+        for index, event in enumerate(stored.events)
+    ]
+
+
+def storable(commit: Commit) -> Commit:
+    """Return a commit whose contents fit into a line.
+
+    Content is kept byte for byte, unless it has line breaks or tabs between its values: then
+    the space between values is taken out.
+
+    Raises:
+        PayloadDoesNotFit: An event's content is not one JSON object.
+    """
+    events = tuple(_storable_event(event) for event in commit.events)
+    if all(new is old for new, old in zip(events, commit.events, strict=True)):
+        return commit
+    return msgspec.structs.replace(commit, events=events)
+
+
+def _storable_event(event: EventToCommit) -> EventToCommit:
+    content = event.content
+    try:
+        msgspec.json.decode(content, type=dict)
+    except (ValueError, RecursionError) as error:
+        reason = str(error) or type(error).__name__
+        raise PayloadDoesNotFit(
+            f"event type {event.type_id}", f"the content is not one JSON object: {reason}"
+        ) from error
+    # The decoder refuses control characters inside texts, so these stand between values.
+    if b"\n" in content or b"\r" in content or b"\t" in content:
+        return msgspec.structs.replace(event, content=msgspec.json.format(content, indent=-1))
+    return event
+
+
+def microseconds(time: datetime) -> int:
+    """Return an aware time as whole microseconds since 1970, exactly."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def time_of(microseconds_since_1970: int) -> datetime:
+    """Return the time of :func:`microseconds`."""
+    return _EPOCH + microseconds_since_1970 * _MICROSECOND

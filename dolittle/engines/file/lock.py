@@ -1,0 +1,61 @@
+"""The lock that writers of one store hold for a batch, never for a lifetime."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from dolittle.engines.file.files import Files
+from dolittle.errors import StoreBusy
+
+WAIT_S_MAX: Final = 10.0
+"""How long a writer waits for another process before it gives up."""
+
+_PAUSE_S_MIN: Final = 0.000_05
+_PAUSE_S_MAX: Final = 0.002
+
+
+class WriteLock:
+    """An ``flock`` on the file ``lock``; the system lets go of it when its process dies.
+
+    Raises:
+        OSError: The file cannot be opened for writing.
+    """
+
+    def __init__(self, files: Files, folder: Path, *, wait_s_max: float = WAIT_S_MAX) -> None:
+        self._files = files
+        self._folder = folder
+        self._wait_s_max = wait_s_max
+        self._fd = files.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock for a ``with`` block.
+
+        Raises:
+            StoreBusy: Another process held it for longer than ``wait_s_max``.
+        """
+        if not self._files.try_lock(self._fd):
+            self._wait()
+        try:
+            yield
+        finally:
+            self._files.unlock(self._fd)
+
+    def _wait(self) -> None:
+        # flock(2) can wait by itself, but not for a bounded time in a thread.
+        deadline = time.monotonic() + self._wait_s_max
+        pause_s = _PAUSE_S_MIN
+        while not self._files.try_lock(self._fd):
+            if time.monotonic() >= deadline:
+                raise StoreBusy(self._folder, self._wait_s_max)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _PAUSE_S_MAX)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._files.close(self._fd)

@@ -1,0 +1,343 @@
+"""Finding lines by what they say: the tail in memory and the index behind it, as one."""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from dolittle.engines.file.files import Files
+from dolittle.engines.file.index import NAME, Index, Indexed, SealedSegment
+from dolittle.engines.file.line import SUM_END, StoredCommit
+from dolittle.engines.file.log import Log
+from dolittle.engines.file.synced import Mark
+from dolittle.engines.file.tail import PLACE_BYTES, KnownPlace, Posting, Tail
+from dolittle.errors import StoreDamaged
+from dolittle.store import Stream
+
+T = TypeVar("T")
+
+TAIL_COMMITS_MAX: Final = 4_000
+TAIL_BYTES_MAX: Final = 8 * 1024 * 1024
+"""The tail goes into the index when it has grown to one of these."""
+
+_VERSIONS_MAX: Final = 100_000
+
+
+class Lookup:
+    """Answers for everything up to where it has caught up; safe for any thread.
+
+    Attributes:
+        damage: The bad line that keeps it from catching up, if there is one.
+    """
+
+    def __init__(
+        self, files: Files, folder: Path, store_id: str, log: Log, *, is_writable: bool
+    ) -> None:
+        self._files = files
+        self.path = folder / NAME
+        self._store_id = store_id
+        self._log = log
+        self._is_writable = is_writable
+        self._mutex = threading.RLock()
+        self._versions: dict[Stream, int] = {}
+        self._last_sum = 0
+        self._remembered: set[int] = set()
+        self.damage: StoreDamaged | None = None
+        self._index = self._open()
+        self._tail = self._tail_behind(self._index.indexed())
+        self._check_against_log()
+
+    def _open(self) -> Index:
+        try:
+            return Index(self.path, self._store_id, is_writable=self._is_writable)
+        except (OSError, sqlite3.OperationalError):
+            # It cannot be opened or written here: a read-only folder, a full disk.
+            return Index(None, self._store_id, is_writable=True)
+        except sqlite3.DatabaseError:
+            return self._made_anew()
+
+    def _made_anew(self) -> Index:
+        if self._is_writable:
+            with contextlib.suppress(OSError, sqlite3.Error):
+                for suffix in ("", "-wal", "-shm"):
+                    with contextlib.suppress(FileNotFoundError):
+                        self.path.with_name(NAME + suffix).unlink()
+                return Index(self.path, self._store_id, is_writable=True)
+        return Index(None, self._store_id, is_writable=True)
+
+    def _tail_behind(self, indexed: Indexed) -> Tail:
+        place = self._index.last_place()
+        self._last_sum = indexed.last_sum
+        return Tail(indexed.address, indexed.position, place.address if place else -PLACE_BYTES)
+
+    def _check_against_log(self) -> None:
+        """Hold the index against the log that it is an index of."""
+        indexed, mark = self._index.indexed(), self._log.mark()
+        if self._log.damage is not None or indexed.last_address < 0:
+            return
+        if indexed.address > mark.address:
+            if indexed.attested > mark.position:
+                self.damage = self._log.segments.damage(
+                    mark.address,
+                    f"the log ends at position {mark.position}, but the index has seen "
+                    f"{indexed.attested} on disk",
+                    mark.position,
+                )
+                return
+            self.rebuild()
+        elif self._sum_at(indexed.last_address) != indexed.last_sum:
+            self.rebuild()
+
+    def _sum_at(self, address: int) -> int:
+        segment = self._log.segments.at(address)
+        line = self._log.segments.read(segment, address - segment.base, SUM_END)
+        try:
+            return int(line[-8:], 16)
+        except ValueError:
+            return -1
+
+    def rebuild(self) -> None:
+        """Throw the index away; the next :meth:`catch_up` makes it anew from the log."""
+        with self._mutex:
+            self._index.close()
+            self._index = self._made_anew()
+            self._tail = self._tail_behind(self._index.indexed())
+            self._versions.clear()
+            self._remembered.clear()
+
+    # Growing --------------------------------------------------------------------------------
+
+    def lag_bytes(self, mark: Mark) -> int:
+        """Return how much of the log a :meth:`catch_up` would have to read."""
+        return max(mark.address - self._tail.end, 0)
+
+    def catch_up(self, mark: Mark) -> None:
+        """Read what the log has gained up to a mark.
+
+        Raises:
+            StoreDamaged: A line there is damaged.
+        """
+        with self._mutex:
+            while self._tail.end < mark.address:
+                if self.damage is not None:
+                    raise self.damage
+                segments = self._log.segments
+                lines = segments.lines(self._tail.end, mark.address)
+                commits, self.damage = segments.decode_intact(lines, self._tail.position)
+                for commit, line in zip(commits, lines.lines, strict=False):
+                    self.add(commit, line, self._tail.end)
+                if self.is_flush_due:
+                    self.flush(mark)
+
+    def add(self, commit: StoredCommit, line: bytes, address: int) -> None:
+        """Take in a line that was just written, unless it is known already.
+
+        Args:
+            commit: What it says.
+            line: The line without its newline.
+            address: Where it begins.
+        """
+        with self._mutex:
+            if address == self._tail.end:
+                self._tail.add(commit, len(line) + 1)
+                self._last_sum = int(line[SUM_END - 8 : SUM_END], 16)
+
+    @property
+    def is_flush_due(self) -> bool:
+        """Whether the tail is large enough to go into the index."""
+        tail = self._tail
+        return len(tail.commits) >= TAIL_COMMITS_MAX or tail.end - tail.start >= TAIL_BYTES_MAX
+
+    @property
+    def has_tail(self) -> bool:
+        """Whether there is anything that the index does not hold yet."""
+        return self._tail.last_address >= 0
+
+    def flush(self, mark: Mark) -> bool:
+        """Bring the tail into the index; return whether that was possible.
+
+        A commit does not depend on it: what fails is tried again with the next tail.
+        """
+        with self._mutex:
+            try:
+                self._flush(mark)
+            except sqlite3.OperationalError:
+                # Locked, or no space: the tail goes on answering from memory.
+                self._index.rollback()
+                return False
+            except sqlite3.DatabaseError:
+                self.rebuild()
+                return False
+            return True
+
+    def _flush(self, mark: Mark) -> None:
+        if not self.has_tail:
+            return
+        found = self._index.begin()
+        if found.address != self._tail.start:
+            # Another process has brought in some of it, or all.
+            self._index.rollback()
+            self._rebase(found, mark)
+            return
+        tail = self._tail
+        indexed = Indexed(tail.end, tail.position, mark.attested, tail.last_address, self._last_sum)
+        self._index.add(tail, indexed, self._sealed(tail.end))
+        self._tail = Tail(
+            tail.end, tail.position, tail.places[-1].address if tail.places else tail.last_place
+        )
+        if len(self._versions) + len(tail.versions) > _VERSIONS_MAX:
+            self._versions.clear()
+        self._versions.update(tail.versions)
+
+    def _rebase(self, indexed: Indexed, mark: Mark) -> None:
+        """Begin the tail anew where the index now ends."""
+        end = self._tail.end
+        self._tail = self._tail_behind(indexed)
+        self._versions.clear()
+        self.catch_up(mark._replace(address=max(end, self._tail.end)))
+
+    def _sealed(self, end: int) -> list[SealedSegment]:
+        found = []
+        for segment in self._log.segments.all[:-1]:
+            if segment.first_position in self._remembered:
+                continue
+            stat = self._files.stat(segment.path)
+            if segment.base + stat.st_size <= end:
+                self._remembered.add(segment.first_position)
+                found.append(
+                    SealedSegment(
+                        segment.first_position, segment.base, stat.st_size, stat.st_mtime_ns
+                    )
+                )
+        return found
+
+    def remembered(self) -> dict[int, SealedSegment]:
+        """Return what sealed segments looked like when they were read, by first position."""
+        found = self._ask(Index.segments)
+        self._remembered = {segment.first_position for segment in found}
+        return {segment.first_position: segment for segment in found}
+
+    def remember(self, segment: SealedSegment) -> None:
+        """Note what a sealed segment looks like that was just read whole."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._index.remember([segment])
+
+    # Questions ------------------------------------------------------------------------------
+
+    def _ask(self, question: Callable[[Index], T]) -> T:
+        """Ask the index; make it anew where it is damaged."""
+        with self._mutex:
+            try:
+                return question(self._index)
+            except sqlite3.DatabaseError:
+                self.rebuild()
+                self.catch_up(self._log.mark())
+                return question(self._index)
+
+    def commit_address(self, commit_id: str) -> int | None:
+        """Return where the line of a commit begins, or ``None``."""
+        with self._mutex:
+            address = self._tail.commits.get(commit_id)
+            if address is not None:
+                return address
+            return self._ask(lambda index: index.commit_address(commit_id))
+
+    def version(self, stream: Stream) -> int:
+        """Return how many events an aggregate instance has."""
+        with self._mutex:
+            version = self._tail.versions.get(stream) or self._versions.get(stream)
+            if version is None:
+                version = self._ask(lambda index: index.version(stream))
+                if len(self._versions) < _VERSIONS_MAX:
+                    self._versions[stream] = version
+            return version
+
+    def streams(self, aggregate: str) -> dict[Stream, int]:
+        """Return the aggregate instances of one root, or (empty) of all."""
+        with self._mutex:
+            found = self._ask(lambda index: index.streams(aggregate))
+            for stream, version in self._tail.versions.items():
+                if not aggregate or stream.aggregate == aggregate:
+                    found[stream] = version
+            return found
+
+    def type_counts(self, mark: Mark) -> dict[str, int]:
+        """Return how many events there are of each type."""
+        with self._mutex:
+            found = self._ask(Index.indexed)
+            if found.address != self._tail.start:
+                self._rebase(found, mark)
+            counts = Counter(self._ask(Index.type_counts))
+            counts.update(self._tail.type_counts)
+            return dict(counts)
+
+    def type_count(self, types: frozenset[str]) -> int:
+        """Return about how many events there are of some types."""
+        with self._mutex:
+            recent = sum(self._tail.type_counts[type_id] for type_id in types)
+            return recent + self._ask(lambda index: index.type_count(types))
+
+    def addresses(self, posting: Posting, low: int, limit: int) -> list[int]:
+        """Return the first addresses of a posting from ``low`` on, ascending."""
+        with self._mutex:
+            recent = self._tail.postings.get(posting, [])
+            start = self._tail.start
+            found: list[int] = []
+            if low < start:
+                asked = self._ask(lambda index: index.addresses(posting, low, limit))
+                found = [address for address in asked if address < start]
+            if len(found) < limit:
+                begin = bisect.bisect_left(recent, low)
+                found.extend(recent[begin : begin + limit - len(found)])
+            return found
+
+    def addresses_before(self, posting: Posting, high: int, limit: int) -> list[int]:
+        """Return the last addresses of a posting before ``high``, descending."""
+        with self._mutex:
+            recent = self._tail.postings.get(posting, [])
+            end = bisect.bisect_left(recent, high)
+            found = recent[max(end - limit, 0) : end][::-1]
+            if len(found) < limit:
+                before, rest = min(high, self._tail.start), limit - len(found)
+                found.extend(self._ask(lambda index: index.addresses_before(posting, before, rest)))
+            return found
+
+    def correlated(self, correlation: str, low: int, limit: int) -> list[int]:
+        """Return the first addresses of lines with a correlation from ``low`` on, ascending."""
+        with self._mutex:
+            start = self._tail.start
+            asked = self._ask(lambda index: index.correlation_addresses(correlation, low, limit))
+            found = [address for address in asked if address < start]
+            if len(found) < limit:
+                recent = self._tail.correlations.get(correlation, [])
+                begin = bisect.bisect_left(recent, low)
+                found.extend(recent[begin : begin + limit - len(found)])
+            own = self.commit_address(correlation)
+            if own is not None and own >= low:
+                found = sorted({*found, own})[:limit]
+            return found
+
+    def place_at(self, position: int) -> KnownPlace | None:
+        """Return the last remembered place at or before a position."""
+        with self._mutex:
+            places = self._tail.places
+            found = bisect.bisect_right(places, position, key=lambda place: place.position)
+            return places[found - 1] if found else self._ask(lambda i: i.place_at(position))
+
+    def place_before(self, time_us: int) -> KnownPlace | None:
+        """Return the last remembered place whose commit is older than a time."""
+        with self._mutex:
+            places = self._tail.places
+            found = bisect.bisect_left(places, time_us, key=lambda place: place.time_us)
+            return places[found - 1] if found else self._ask(lambda i: i.place_before(time_us))
+
+    def close(self) -> None:
+        """Let go of the index."""
+        with self._mutex:
+            self._index.close()

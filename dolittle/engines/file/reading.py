@@ -1,0 +1,333 @@
+"""Reading selected events: forwards in pages, and the last ones; picks the cheapest way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from dolittle.engines.file.line import StoredCommit, events_of, microseconds
+from dolittle.engines.file.log import Log
+from dolittle.engines.file.lookup import Lookup
+from dolittle.engines.file.segments import Lines, Segment
+from dolittle.engines.file.synced import Mark
+from dolittle.engines.file.tail import AGGREGATE, SOURCE, TYPE, KnownPlace, Posting
+from dolittle.errors import StoreDamaged
+from dolittle.store import START, CommittedEvent, Page, Selection
+
+PAGE_EVENTS: Final = 1_000
+_ADDRESSES: Final = 512
+_FEW: Final = 16
+_NEAR_BYTES: Final = 64 * 1024
+_LINE_BYTES_GUESS: Final = 1024
+_COMMON_SHARE: Final = 4
+"""Types that make up more than one in so many events are found by reading everything."""
+
+Batch = tuple[list[StoredCommit], int]
+"""Commits in order, and the position behind what was looked at."""
+
+
+class Reader:
+    """Reads a log by any selection; holds no state, so any thread may use it."""
+
+    def __init__(self, log: Log, lookup: Lookup) -> None:
+        self._log = log
+        self._lookup = lookup
+
+    def pages(self, selection: Selection) -> Iterator[Page]:
+        """Yield the selected events in order.
+
+        Raises:
+            StoreDamaged: After the pages before the damage.
+        """
+        start = max(selection.start, START)
+        position = -1
+        for commits, next_position in self._batches(selection, start):
+            events = _select(commits, selection, start)
+            end = max(start, min(next_position, selection.stop))
+            for begin in range(0, len(events) or 1, PAGE_EVENTS):
+                page = events[begin : begin + PAGE_EVENTS]
+                following = events[begin + PAGE_EVENTS : begin + PAGE_EVENTS + 1]
+                position = following[0].position if following else end
+                yield Page(page, position)
+        final = max(start, min(self._log.mark().position, selection.stop))
+        if position < 0 or (selection.until is not None and position < final):
+            yield Page([], final)
+
+    def _batches(self, selection: Selection, start: int) -> Iterator[Batch]:
+        if min(self._log.mark().position, selection.stop) <= start:
+            self._raise_damage(start, selection)
+            return
+        postings = self._postings(selection)
+        if postings is not None or selection.correlation:
+            yield from self._picked(selection, postings or [], start)
+        else:
+            yield from self._sequence(selection, start)
+
+    def _raise_damage(self, position: int, selection: Selection) -> None:
+        """Raise what is wrong where the readable log ends, if the reader wants more than that."""
+        damage = self._log.damage or self._lookup.damage
+        if damage is not None and position >= damage.position and selection.stop > damage.position:
+            raise damage
+
+    # Everything, in order -------------------------------------------------------------------
+
+    def _sequence(self, selection: Selection, start: int) -> Iterator[Batch]:
+        place = self._start_place(selection, start)
+        address, position = place.address, place.position
+        while position < selection.stop:
+            mark = self._log.mark()
+            if address >= mark.address:
+                self._raise_damage(position, selection)
+                return
+            lines = self._log.segments.lines(address, mark.address)
+            commits, damage = self._log.segments.decode_intact(lines, position)
+            if commits:
+                position = commits[-1].next_position
+                yield commits, position
+            if damage is not None:
+                if position >= selection.stop:
+                    return
+                raise damage
+            if selection.until is not None and commits[-1].time >= selection.until:
+                return
+            address = lines.next_address
+
+    def _start_place(self, selection: Selection, start: int) -> KnownPlace:
+        """Return a place before everything selected, near it; proven by the line there."""
+        for _ in range(2):
+            places = [self._lookup.place_at(start)]
+            if selection.since is not None:
+                places.append(self._lookup.place_before(microseconds(selection.since)))
+            place = max((found for found in places if found), default=None)
+            if place is None or self._is_true(place):
+                break
+            self._lookup.rebuild()
+            self._lookup.catch_up(self._log.mark())
+        return place or KnownPlace(0, 0, 0)
+
+    def _is_true(self, place: KnownPlace) -> bool:
+        mark = self._log.mark()
+        if place.address >= mark.address:
+            return False
+        try:
+            found = self._log.segments.line_at(place.address, mark.address)
+        except StoreDamaged:
+            # The place may be right and the line damaged: then a line ends before it.
+            return self._is_boundary(place.address)
+        return found.position == place.position
+
+    def _is_boundary(self, address: int) -> bool:
+        segment = self._log.segments.at(address)
+        offset = address - segment.base
+        return offset == 0 or self._log.segments.read(segment, offset - 1, 1) == b"\n"
+
+    # Some lines, found by the index ---------------------------------------------------------
+
+    def _postings(self, selection: Selection) -> list[Posting] | None:
+        """Return what to look up, or ``None`` to read everything."""
+        if selection.correlation:
+            return []
+        if selection.source:
+            return [(SOURCE, selection.source)]
+        if selection.types:
+            self._catch_up(self._log.mark())
+            count = self._lookup.type_count(selection.types)
+            if count * _COMMON_SHARE < self._log.mark().position:
+                return [(TYPE, type_id) for type_id in sorted(selection.types)]
+        if selection.aggregate:
+            return [(AGGREGATE, selection.aggregate)]
+        return None
+
+    def _catch_up(self, mark: Mark) -> StoreDamaged | None:
+        try:
+            self._lookup.catch_up(mark)
+        except StoreDamaged as damage:
+            return damage
+        return None
+
+    def _picked(self, selection: Selection, postings: list[Posting], start: int) -> Iterator[Batch]:
+        place = self._start_place(selection, start)
+        low, position = place.address, start
+        while True:
+            mark = self._log.mark()
+            damage = self._catch_up(mark)
+            addresses = self._addresses(selection, postings, low, mark)
+            for commits in self._at(addresses, mark):
+                last = commits[-1]
+                if selection.until is not None and last.time >= selection.until:
+                    yield commits, mark.position
+                    return
+                position = max(position, last.next_position)
+                if position > selection.stop:
+                    yield commits, position
+                    return
+                yield commits, position
+            if len(addresses) < _ADDRESSES:
+                if damage is not None and selection.stop > damage.position:
+                    raise damage
+                self._raise_damage(mark.position, selection)
+                yield [], mark.position
+                return
+            low = addresses[-1] + 1
+
+    def _addresses(
+        self, selection: Selection, postings: list[Posting], low: int, mark: Mark
+    ) -> list[int]:
+        """Return the next addresses of lines to look at; fewer than ``_ADDRESSES``: the rest."""
+        if selection.correlation:
+            found = self._lookup.correlated(selection.correlation, low, _ADDRESSES)
+        elif len(postings) == 1:
+            found = self._lookup.addresses(postings[0], low, _ADDRESSES)
+        else:
+            each = [self._lookup.addresses(posting, low, _ADDRESSES) for posting in postings]
+            found = sorted({address for part in each for address in part})[:_ADDRESSES]
+        return [address for address in found if address < mark.address]
+
+    def _at(self, addresses: list[int], mark: Mark) -> Iterator[list[StoredCommit]]:
+        """Yield the commits at addresses; those near one another are read at once."""
+        begin = 0
+        while begin < len(addresses):
+            first = addresses[begin]
+            segment = self._log.segments.at(first)
+            end = begin + 1
+            while end < len(addresses) and addresses[end] - first < _NEAR_BYTES:
+                end += 1
+            yield self._near(segment, addresses[begin:end], mark)
+            begin = end
+
+    def _near(self, segment: Segment, addresses: list[int], mark: Mark) -> list[StoredCommit]:
+        segments = self._log.segments
+        if len(addresses) == 1:
+            return [segments.line_at(addresses[0], mark.address)]
+        first, last = addresses[0], addresses[-1]
+        offset = first - segment.base
+        block = segments.read(segment, offset, last - first + _LINE_BYTES_GUESS)
+        commits: list[StoredCommit] = []
+        for address in addresses:
+            begin = address - first
+            end = block.find(b"\n", begin)
+            if end < 0 or begin >= len(block):
+                # Longer than guessed, or in the next segment.
+                commits.append(segments.line_at(address, mark.address))
+            else:
+                commits.extend(segments.decode(Lines(address, [block[begin:end]])))
+        return commits
+
+    # The last ones --------------------------------------------------------------------------
+
+    def last(self, selection: Selection, count: int) -> list[CommittedEvent]:
+        """Return the last selected events, in log order.
+
+        Raises:
+            StoreDamaged: A line is damaged before enough events were found.
+        """
+        found: list[CommittedEvent] = []
+        start = max(selection.start, START)
+        if count <= 0:
+            return found
+        self._raise_damage(self._log.mark().position, selection)
+        for commits in self._backwards(selection):
+            found[:0] = _select(commits, selection, start)
+            first = commits[0]
+            if len(found) >= count or first.position <= start or _is_older(first, selection.since):
+                break
+        return found[-count:]
+
+    def _backwards(self, selection: Selection) -> Iterator[list[StoredCommit]]:
+        mark = self._log.mark()
+        address = self._end_address(selection, mark)
+        if selection.correlation:
+            self._lookup.catch_up(mark)
+            yield from self._nearest_first(self._correlated(selection, address), mark)
+            return
+        postings = self._postings(selection)
+        if postings:
+            yield from self._picked_backwards(postings, address, mark)
+            return
+        while address > 0:
+            lines = self._log.segments.lines_before(address, _NEAR_BYTES)
+            yield self._log.segments.decode(lines)
+            address = lines.address
+
+    def _correlated(self, selection: Selection, high: int) -> list[int]:
+        found: list[int] = []
+        low = 0
+        while part := self._lookup.correlated(selection.correlation, low, _ADDRESSES):
+            found += [address for address in part if address < high]
+            low = part[-1] + 1
+        return found[::-1]
+
+    def _nearest_first(self, addresses: list[int], mark: Mark) -> Iterator[list[StoredCommit]]:
+        # Few at a time: most often the first few are enough.
+        for begin in range(0, len(addresses), _FEW):
+            few = addresses[begin : begin + _FEW][::-1]
+            yield from reversed(list(self._at(few, mark)))
+
+    def _picked_backwards(
+        self, postings: list[Posting], address: int, mark: Mark
+    ) -> Iterator[list[StoredCommit]]:
+        self._lookup.catch_up(mark)
+        while True:
+            each = [self._lookup.addresses_before(p, address, _ADDRESSES) for p in postings]
+            found = sorted({a for part in each for a in part}, reverse=True)[:_ADDRESSES]
+            yield from self._nearest_first(found, mark)
+            if len(found) < _ADDRESSES:
+                return
+            address = found[-1]
+
+    def _end_address(self, selection: Selection, mark: Mark) -> int:
+        """Return an address behind everything selected, near it."""
+        until, stop = selection.until, selection.stop
+        places = []
+        if stop < mark.position:
+            places.append(self._lookup.place_at(stop))
+        if until is not None:
+            places.append(self._lookup.place_before(microseconds(until)))
+        if not places:
+            return mark.address
+        address = min(place.address if place else 0 for place in places)
+        while address < mark.address:
+            lines = self._log.segments.lines(address, mark.address, _NEAR_BYTES)
+            for line, commit in zip(lines.lines, self._log.segments.decode(lines), strict=True):
+                if commit.position >= stop or (until is not None and commit.time >= until):
+                    return address
+                address += len(line) + 1
+        return mark.address
+
+
+def _is_older(commit: StoredCommit, since: datetime | None) -> bool:
+    return since is not None and commit.time < since
+
+
+def _select(commits: list[StoredCommit], selection: Selection, start: int) -> list[CommittedEvent]:
+    """Return the selected events of some commits."""
+    if not commits:
+        return []
+    is_plain = not (
+        selection.types
+        or selection.source
+        or selection.aggregate
+        or selection.correlation
+        or selection.since
+        or selection.until
+    )
+    if is_plain and commits[0].position >= start and commits[-1].next_position <= selection.stop:
+        return [event for commit in commits for event in events_of(commit)]
+    return [
+        event
+        for commit in commits
+        if _may_match(commit, selection)
+        for event in events_of(commit)
+        if selection.matches(event)
+    ]
+
+
+def _may_match(commit: StoredCommit, selection: Selection) -> bool:
+    """Tell cheaply whether building the events of a commit is worth it."""
+    if commit.next_position <= selection.start or commit.position >= selection.stop:
+        return False
+    source, types = selection.source, selection.types
+    if source and not any(event.source == source for event in commit.events):
+        return False
+    return not types or any(event.type in types for event in commit.events)

@@ -1,0 +1,409 @@
+"""FileStore: the event store of one tenant in one folder; any number of processes may use it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Final, Literal
+
+from dolittle.engines.file.files import READ_ONLY, Files, OsFiles, make_folder
+from dolittle.engines.file.identity import read_identity, write_identity
+from dolittle.engines.file.index import SealedSegment
+from dolittle.engines.file.line import events_of, storable
+from dolittle.engines.file.lock import WAIT_S_MAX, WriteLock
+from dolittle.engines.file.log import SEGMENT_BYTES, Log, SyncFailed
+from dolittle.engines.file.lookup import Lookup
+from dolittle.engines.file.reading import Reader
+from dolittle.engines.file.segments import FOLDER, Segment
+from dolittle.engines.file.verify import Finding, Progress, Verification
+from dolittle.engines.file.wake import Sender, Waiters
+from dolittle.engines.file.writer import Writer
+from dolittle.errors import StoreClosed, StoreDamaged, StoreReadOnly
+from dolittle.execution import Clock, SystemClock, new_id
+from dolittle.store import (
+    Commit,
+    CommittedEvent,
+    CommittedEvents,
+    Page,
+    Position,
+    Selection,
+    StoreFacts,
+    Stream,
+    check_size,
+)
+
+Durability = Literal["fsync", "os"]
+"""``fsync``: an answered commit survives a power cut. ``os``: only the end of the process."""
+
+_INLINE_BYTES_MAX: Final = 256 * 1024
+"""Catching up with more than this happens in a thread, so that the event loop goes on."""
+
+
+class FileStore:
+    """The event log of one tenant as files.
+
+    Make one with :meth:`open`. All methods may be called from any event loop, :meth:`submit`
+    from any thread.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store_id: str,
+        *,
+        files: Files,
+        clock: Clock,
+        durability: Durability,
+        segment_bytes: int,
+        lock: WriteLock | None,
+        read_only_reason: str,
+    ) -> None:
+        """Do not call this; see :meth:`open`."""
+        self._folder = folder
+        self._id = store_id
+        self._files = files
+        self._durability = durability
+        self._lock = lock
+        self._read_only_reason = read_only_reason
+        self._is_closed = False
+        self._damage: StoreDamaged | None = None
+        self._log = Log(
+            files,
+            folder,
+            store_id,
+            clock=clock,
+            is_writable=lock is not None,
+            is_synced=durability == "fsync",
+            segment_bytes=segment_bytes,
+        )
+        with lock.held() if lock is not None else nullcontext():
+            if lock is None:
+                self._log.find_end()
+            else:
+                with suppress(StoreDamaged):
+                    # Kept as ``damage``: reading goes on up to there.
+                    self._log.bring_up_to_date()
+        self._lookup = Lookup(files, folder, store_id, self._log, is_writable=lock is not None)
+        self._damage = self._check_sealed()
+        self._reader = Reader(self._log, self._lookup)
+        self._waiters = Waiters(folder, lambda: self._log.mark().position, new_id())
+        self._sender: Sender | None = None
+        self._writer: Writer | None = None
+        if lock is not None:
+            self._writer = Writer(folder, lock, self._log, self._lookup, clock, self._on_commit)
+
+    @classmethod
+    async def open(
+        cls,
+        folder: Path,
+        *,
+        durability: Durability = "fsync",
+        clock: Clock | None = None,
+        read_only: bool = False,
+        files: Files | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        lock_wait_s: float = WAIT_S_MAX,
+    ) -> FileStore:
+        """Open the store in a folder, or make one there.
+
+        A folder that cannot be written to is opened for reading. A store whose end is torn is
+        mended, with a copy kept in ``torn``; one with damaged events is opened for reading, and
+        :attr:`damage` says so.
+
+        Args:
+            folder: Of one tenant.
+            durability: What an answered commit survives.
+            clock: Tells the time of commits.
+            read_only: Change nothing in the folder, whatever is there.
+            files: Through what the disk is touched.
+            segment_bytes: When a new segment is begun.
+            lock_wait_s: How long to wait for another process that writes.
+
+        Raises:
+            FileNotFoundError: There is no store, and ``read_only``.
+            UnsupportedStoreFormat: Another version of dolittle wrote it; nothing was changed.
+            StoreDamaged: ``store.json`` is damaged.
+            StoreBusy: Another process holds the lock.
+            StoreReadOnly: There is no store, and none can be made.
+        """
+
+        def opened() -> FileStore:
+            disk = files or OsFiles()
+            time = clock or SystemClock()
+            lock, reason = None, "it was opened for reading only"
+            store_id = read_identity(disk, folder)
+            if not read_only:
+                lock, reason = _lock(disk, folder, lock_wait_s, is_new=store_id is None)
+            try:
+                if lock is not None:
+                    with lock.held():
+                        store_id = _prepared(disk, folder, time)
+                if store_id is None:
+                    raise FileNotFoundError(f"there is no event store in {folder}")
+                return cls(
+                    folder,
+                    store_id,
+                    files=disk,
+                    clock=time,
+                    durability=durability,
+                    segment_bytes=segment_bytes,
+                    lock=lock,
+                    read_only_reason=reason,
+                )
+            except BaseException:
+                if lock is not None:
+                    lock.close()
+                raise
+
+        return await asyncio.to_thread(opened)
+
+    def _check_sealed(self) -> StoreDamaged | None:
+        """Read again each sealed segment that no longer looks as it did; return the first damage.
+
+        One that the index has not seen whole is checked while the index catches up with it.
+        """
+        remembered = self._lookup.remembered()
+        segments = self._log.segments.all
+        if segments and segments[0].first_position != 0:
+            return self._log.segments.damage(0, "the first segment is missing", 0)
+        for segment, following in itertools.pairwise(segments):
+            known = remembered.get(segment.first_position)
+            stat = self._files.stat(segment.path)
+            looks = SealedSegment(
+                segment.first_position, segment.base, stat.st_size, stat.st_mtime_ns
+            )
+            if known is None or known == looks:
+                continue
+            damage = self._read_whole(segment, following)
+            if damage is not None:
+                return damage
+            if known.size != looks.size or known.base != looks.base:
+                self._lookup.rebuild()
+                return None
+            self._lookup.remember(looks)
+        return None
+
+    def _read_whole(self, segment: Segment, following: Segment) -> StoreDamaged | None:
+        address, position = segment.base, segment.first_position
+        try:
+            while address < following.base:
+                lines = self._log.segments.lines(address, following.base)
+                position = self._log.segments.decode(lines, position)[-1].next_position
+                address = lines.next_address
+        except StoreDamaged as damage:
+            return damage
+        if position != following.first_position:
+            what = f"it ends at position {position}, the next begins {following.first_position}"
+            return self._log.segments.damage(following.base - 1, what, position)
+        return None
+
+    @property
+    def id(self) -> str:
+        """An id that this log got when it was made."""
+        return self._id
+
+    @property
+    def damage(self) -> StoreDamaged | None:
+        """What is wrong with stored events, as far as it is known; nothing is written then."""
+        return self._damage or self._log.damage or self._lookup.damage
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether commits are refused because the folder cannot be written to."""
+        return self._writer is None
+
+    # Committing -----------------------------------------------------------------------------
+
+    def submit(self, commit: Commit) -> Future[CommittedEvents]:
+        """Queue a commit from any thread; the future answers as :meth:`commit` does.
+
+        Waits while the queue is full.
+
+        Raises:
+            CommitTooLarge: Over a limit.
+            PayloadDoesNotFit: An event's content is not one JSON object.
+            StoreReadOnly: The folder cannot be written to.
+            StoreDamaged: Stored events are damaged.
+            StoreClosed: The store was closed.
+        """
+        if self._is_closed:
+            raise StoreClosed(self._folder)
+        check_size(commit)
+        commit = storable(commit)
+        if self._writer is None:
+            raise StoreReadOnly(self._folder, self._read_only_reason)
+        if self.damage is not None:
+            raise self.damage
+        return self._writer.submit(commit)
+
+    async def commit(self, commit: Commit) -> CommittedEvents:
+        """Append a commit, atomically; return when it is durable. See the port for what it raises.
+
+        A commit whose task is cancelled may have been made all the same.
+        """
+        if self._writer is not None and self._writer.is_full:
+            return await asyncio.wrap_future(await asyncio.to_thread(self.submit, commit))
+        return await asyncio.wrap_future(self.submit(commit))
+
+    def _on_commit(self) -> None:
+        """Wake who waits; called by the writer's thread after each batch."""
+        self._waiters.look()
+        if self._sender is None:
+            with suppress(OSError):
+                self._sender = Sender(self._folder)
+        if self._sender is not None:
+            self._sender.send(self._waiters.name)
+
+    # Reading --------------------------------------------------------------------------------
+
+    async def read(self, selection: Selection) -> AsyncIterator[Page]:
+        """Read the selected events in order, in pages; see the port."""
+        await self._catch_up(
+            is_needed=bool(
+                selection.source or selection.aggregate or selection.types or selection.correlation
+            )
+        )
+        for page in self._reader.pages(selection):
+            yield page
+            await asyncio.sleep(0)
+
+    async def read_last(self, selection: Selection, count: int) -> list[CommittedEvent]:
+        """Return the last ``count`` selected events, in log order."""
+        await self._catch_up(
+            is_needed=bool(
+                selection.source or selection.aggregate or selection.types or selection.correlation
+            )
+        )
+        return self._reader.last(selection, count)
+
+    async def _catch_up(self, *, is_needed: bool = True) -> None:
+        """Let the lookup catch up in a thread, where that takes long."""
+        if not is_needed:
+            return
+        mark = self._log.mark()
+        if self._lookup.lag_bytes(mark) > _INLINE_BYTES_MAX:
+            with suppress(StoreDamaged):
+                # Raised again where a reader gets there.
+                await asyncio.to_thread(self._lookup.catch_up, mark)
+
+    async def find_commit(self, commit_id: str) -> CommittedEvents | None:
+        """Return a commit by its id, whole, or ``None``."""
+        await self._catch_up()
+        mark = self._log.mark()
+        self._lookup.catch_up(mark)
+        address = self._lookup.commit_address(commit_id)
+        if address is None:
+            return None
+        stored = self._log.segments.line_at(address, mark.address)
+        return CommittedEvents(tuple(events_of(stored)), stored.next_position)
+
+    async def head(self) -> Position:
+        """Return where the next event will stand."""
+        return self._log.mark().position
+
+    async def version(self, stream: Stream) -> int:
+        """Return how many events an aggregate instance has."""
+        await self._catch_up()
+        self._lookup.catch_up(self._log.mark())
+        return self._lookup.version(stream)
+
+    async def streams(self, aggregate: str = "") -> list[tuple[Stream, int]]:
+        """Return the aggregate instances with their versions, sorted."""
+        await self._catch_up()
+        self._lookup.catch_up(self._log.mark())
+        return sorted(self._lookup.streams(aggregate).items())
+
+    async def type_counts(self) -> dict[str, int]:
+        """Return how many events there are of each event type id."""
+        await self._catch_up()
+        mark = self._log.mark()
+        self._lookup.catch_up(mark)
+        return self._lookup.type_counts(mark)
+
+    async def wait(self, position: Position) -> None:
+        """Return once there is an event at or behind ``position``."""
+        await self._waiters.wait(position)
+
+    async def verify(self, progress: Progress | None = None) -> list[Finding]:
+        """Check the whole store: checksums, positions, versions, times, and the index.
+
+        Reads everything once and keeps every commit's id in memory meanwhile.
+
+        Args:
+            progress: Called now and then with the bytes done and the bytes there are.
+        """
+        found: list[Finding] = []
+        for findings in Verification(self._files, self._log, self._lookup).steps(progress):
+            found.extend(findings)
+            await asyncio.sleep(0)
+        return found
+
+    async def facts(self) -> StoreFacts:
+        """Return what a person wants to know."""
+        mark = self._log.mark()
+        durability: str = self._durability
+        return StoreFacts("file", str(self._folder), durability, mark.position, mark.address)
+
+    # Ending ---------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Finish the commits under way and let go of everything. A second call does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._waiters.close()
+        if self._sender is not None:
+            self._sender.close()
+        if self._lock is not None:
+            # Nobody was told that it is on disk; it is only better if it is.
+            with suppress(OSError, SyncFailed, StoreDamaged), self._lock.held():
+                self._log.sync()
+            self._lookup.flush(self._log.mark())
+            self._lock.close()
+        self._lookup.close()
+        self._log.close()
+
+
+def _lock(
+    files: Files, folder: Path, wait_s: float, *, is_new: bool
+) -> tuple[WriteLock | None, str]:
+    """Return the lock of a store, or why there can be none."""
+    try:
+        make_folder(files, folder)
+        make_folder(files, folder / FOLDER)
+        return WriteLock(files, folder, wait_s_max=wait_s), ""
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        reason = os.strerror(error.errno)
+        if is_new:
+            raise StoreReadOnly(folder, reason) from error
+        return None, reason
+
+
+def _prepared(files: Files, folder: Path, clock: Clock) -> str:
+    """Return the store's id; make the store where there is none. Needs the lock."""
+    store_id = read_identity(files, folder)
+    if store_id is not None:
+        return store_id
+    if files.names(folder / FOLDER):
+        raise StoreDamaged(
+            folder / "store.json",
+            line=0,
+            offset_bytes=0,
+            position=0,
+            reason="the file is missing, but there is a log",
+        )
+    store_id = new_id()
+    write_identity(files, folder, store_id, clock.now().isoformat())
+    return store_id

@@ -1,0 +1,222 @@
+"""The one thread of a store object that writes: takes what is queued, writes once, syncs once."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dolittle.engines.file.batch import Batch
+from dolittle.engines.file.files import FULL, READ_ONLY
+from dolittle.engines.file.lock import WriteLock
+from dolittle.engines.file.log import Log, SyncFailed
+from dolittle.engines.file.lookup import Lookup
+from dolittle.errors import (
+    CommitOutcomeUnknown,
+    DolittleError,
+    StoreClosed,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+)
+from dolittle.execution import Clock
+from dolittle.store import Commit, CommittedEvents
+
+QUEUE_COMMITS_MAX: Final = 10_000
+"""Commits that may wait; whoever comes then waits to be let in."""
+
+BATCH_COMMITS_MAX: Final = 4_000
+BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Content in one batch, unless a single commit has more."""
+
+IDLE_S: Final = 0.2
+"""After this long without a commit the tail goes into the index."""
+
+
+class Waiting(NamedTuple):
+    """A commit in the queue."""
+
+    commit: Commit
+    size: int
+    future: Future[CommittedEvents]
+
+
+class Writer:
+    """Commits for any number of threads. The thread starts with the first commit."""
+
+    def __init__(
+        self,
+        folder: Path,
+        lock: WriteLock,
+        log: Log,
+        lookup: Lookup,
+        clock: Clock,
+        on_commit: Callable[[], None],
+    ) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._log = log
+        self._lookup = lookup
+        self._clock = clock
+        self._on_commit = on_commit
+        self._queue: deque[Waiting] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._is_closing = False
+        self._poison = ""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether :meth:`submit` would wait."""
+        return len(self._queue) >= QUEUE_COMMITS_MAX
+
+    def submit(self, commit: Commit) -> Future[CommittedEvents]:
+        """Queue a commit that was checked; waits while the queue is full.
+
+        Raises:
+            StoreClosed: Nothing is written any more.
+        """
+        size = sum(len(event.content) for event in commit.events)
+        future: Future[CommittedEvents] = Future()
+        with self._changed:
+            while self.is_full and not self._is_closing and not self._poison:
+                self._changed.wait()
+            self._raise_if_closed()
+            self._queue.append(Waiting(commit, size, future))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="dolittle-writer", daemon=True
+                )
+                self._thread.start()
+            self._changed.notify_all()
+        return future
+
+    def _raise_if_closed(self) -> None:
+        if self._poison:
+            raise StoreClosed(self._folder, self._poison)
+        if self._is_closing:
+            raise StoreClosed(self._folder)
+
+    def _run(self) -> None:
+        while True:
+            taken = self._take()
+            if taken is None:
+                return
+            if taken:
+                self._write(taken)
+            if self._lookup.is_flush_due or not (self._queue or taken):
+                self._lookup.flush(self._log.mark())
+
+    def _take(self) -> list[Waiting] | None:
+        """Wait for commits and take them; an empty list: idle for a while; ``None``: the end."""
+        with self._changed:
+            while not self._queue:
+                if self._is_closing:
+                    return None
+                timeout_s = IDLE_S if self._lookup.has_tail else None
+                if not self._changed.wait(timeout_s) and not self._queue:
+                    return []
+            taken: list[Waiting] = []
+            size = 0
+            while self._queue and len(taken) < BATCH_COMMITS_MAX:
+                size += self._queue[0].size
+                if taken and size > BATCH_BYTES_MAX:
+                    break
+                waiting = self._queue.popleft()
+                # Whoever was cancelled before its turn is left out; after it, nobody is.
+                if waiting.future.set_running_or_notify_cancel():
+                    taken.append(waiting)
+            self._changed.notify_all()
+            return taken
+
+    def _write(self, taken: list[Waiting]) -> None:
+        batch = Batch(self._log, self._lookup, self._clock)
+        if self._poison:
+            self._fail(taken, StoreClosed(self._folder, self._poison))
+            return
+        try:
+            with self._lock.held():
+                self._write_locked(batch, taken)
+        except StoreDamaged as error:
+            self._fail(taken, error)
+        except StoreError as error:
+            self._fail(taken, error)
+        except OSError as error:
+            self._refuse(batch, taken, error)
+        except BaseException as error:
+            self._poison_with(f"an unexpected error: {error!r}", batch, taken)
+            raise
+        else:
+            batch.answer()
+            if batch.has_lines:
+                self._on_commit()
+
+    def _write_locked(self, batch: Batch, taken: list[Waiting]) -> None:
+        if self._log.damage is not None or self._lookup.damage is not None:
+            raise self._log.damage or self._lookup.damage  # type: ignore[misc]
+        self._log.bring_up_to_date()
+        self._lookup.catch_up(self._log.own)
+        for waiting in taken:
+            batch.decide(waiting.commit, waiting.future)
+        if not batch.has_lines:
+            return
+        batch.has_begun = True
+        try:
+            self._log.append(batch.data())
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._log.cut_back()
+            batch.has_begun = False
+            raise
+        except SyncFailed as error:
+            raise OSError(f"the sync failed: {error}") from error
+        batch.take_in()
+
+    def _refuse(self, batch: Batch, taken: list[Waiting], error: OSError) -> None:
+        """Answer after an error of the disk, and write no more where the outcome is unknown."""
+        refusal: DolittleError
+        if not batch.has_begun and error.errno in FULL:
+            refusal = StoreFull(self._folder)
+        elif not batch.has_begun and error.errno in READ_ONLY:
+            refusal = StoreReadOnly(self._folder, error.strerror or str(error))
+        else:
+            self._poison_with(f"the disk failed ({error})", batch, taken)
+            return
+        refusal.__cause__ = error
+        self._fail(taken, refusal)
+
+    def _poison_with(self, reason: str, batch: Batch, taken: list[Waiting]) -> None:
+        with self._changed:
+            self._poison = reason
+            queued, left = list(self._queue), taken
+            self._queue.clear()
+            self._changed.notify_all()
+        for waiting in left:
+            if not waiting.future.done():
+                known = batch.has_begun
+                waiting.future.set_exception(
+                    CommitOutcomeUnknown(waiting.commit.id, reason)
+                    if known
+                    else StoreClosed(self._folder, reason)
+                )
+        for waiting in queued:
+            if waiting.future.set_running_or_notify_cancel():
+                waiting.future.set_exception(StoreClosed(self._folder, reason))
+
+    def _fail(self, taken: list[Waiting], error: DolittleError) -> None:
+        for waiting in taken:
+            if not waiting.future.done():
+                waiting.future.set_exception(error)
+
+    def close(self) -> None:
+        """Finish what is queued, bring the tail into the index, end the thread."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
