@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from datetime import datetime
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
@@ -70,7 +69,7 @@ def event_context(**overrides: Unpack[ContextValues]) -> EventContext:
         correlation=commit,
         microservice="a_microservice",
     )
-    return dataclasses.replace(plain, **overrides)
+    return msgspec.structs.replace(plain, **overrides)
 
 
 def given_events(*events: object, source: str = SOURCE, at: datetime = NOON) -> GivenEvents:

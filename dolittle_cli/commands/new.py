@@ -1,0 +1,109 @@
+"""``dolittle new``: make a microservice or an application."""
+
+from __future__ import annotations
+
+import enum
+import json
+import shlex
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from dolittle_cli.console import Console
+from dolittle_cli.options import JsonOption
+from dolittle_cli.scaffold.outcome import carry_out
+
+app = typer.Typer(
+    name="new",
+    help="Make a new microservice or application.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+class Example(enum.StrEnum):
+    """What a new microservice may begin with."""
+
+    KITCHEN = "kitchen"
+
+
+IntoOption = Annotated[
+    Path,
+    typer.Option("--into", metavar="DIR", help="Put the new folder in DIR.", show_default="here"),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show it, and write nothing.")]
+
+
+@app.command()
+def microservice(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="E.g. kitchen or order-desk.")],
+    into: IntoOption = Path(),
+    example: Annotated[
+        Example | None, typer.Option("--example", help="Begin with the tutorial's kitchen.")
+    ] = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a microservice: a folder with its package, tests and Dockerfile.
+
+    In an application's folder it becomes a part of that application.
+    """
+    from dolittle_cli.scaffold.microservice import plan_microservice
+
+    plan = plan_microservice(name, into, example=example.value if example else "")
+    follow = [f"cd {shlex.quote(str(into / name))}"]
+    if example:
+        follow += [
+            "dolittle run",
+            'dolittle perform Kitchen "Dolittle Tacos" prepare_dish '
+            'dish="Bean Blaster Taco" chef="Mr. Taco"    # in a second terminal',
+        ]
+    else:
+        follow += ["dolittle add event DishPrepared dish:str chef:str", "dolittle run"]
+    carry_out(plan, Console(), dry_run=dry_run, as_json=as_json, follow=follow)
+    if not dry_run and not as_json and plan.changes:
+        _tell_about_wheel(Console())
+
+
+@app.command()
+def application(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="E.g. restaurant.")],
+    into: IntoOption = Path(),
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an application: a folder for several microservices."""
+    from dolittle_cli.scaffold.microservice import plan_application
+
+    plan = plan_application(name, into)
+    follow = [f"cd {shlex.quote(str(into / name))}", "dolittle new microservice kitchen"]
+    carry_out(plan, Console(), dry_run=dry_run, as_json=as_json, follow=follow)
+
+
+def _tell_about_wheel(console: Console) -> None:
+    """Say how to get the wheel that pip and Docker need, where this is run from a checkout."""
+    checkout = _checkout()
+    if checkout:
+        console.note(
+            "to install or ship it, put the wheel of dolittle-cli into it: "
+            f"pip wheel --no-deps -w wheels {shlex.quote(checkout)}"
+        )
+
+
+def _checkout() -> str:
+    """Return the checkout that dolittle-cli was installed from; empty if it was from elsewhere.
+
+    Source: PEP 610, ``direct_url.json``.
+    """
+    try:
+        text = distribution("dolittle-cli").read_text("direct_url.json")
+    except PackageNotFoundError:
+        return ""
+    found = json.loads(text) if text else {}
+    url = urlsplit(found.get("url", ""))
+    path = unquote(url.path)
+    is_checkout = url.scheme == "file" and (Path(path) / "pyproject.toml").is_file()
+    return path if is_checkout else ""

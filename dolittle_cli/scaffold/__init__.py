@@ -1,0 +1,1 @@
+"""Plans, renders and writes what ``dolittle new`` and ``dolittle add`` generate."""

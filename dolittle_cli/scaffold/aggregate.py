@@ -1,0 +1,213 @@
+"""Plans an aggregate root with its commands and their tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from dolittle.aggregates import AggregateRoot
+from dolittle_cli.errors import WrongUsage
+from dolittle_cli.scaffold.event import check_enums_free
+from dolittle_cli.scaffold.fields import parse_fields
+from dolittle_cli.scaffold.layout import Node, call, definition, keyword
+from dolittle_cli.scaffold.names import check_class_name, check_method_name, snake
+from dolittle_cli.scaffold.plan import Plan
+from dolittle_cli.scaffold.project import (
+    Project,
+    enum_classes,
+    event_import,
+    field_lines,
+    sample_event,
+)
+from dolittle_cli.scaffold.source import DeclaredClass
+from dolittle_cli.scaffold.types import Field, annotation, nothing, seen_from_outside, take_over
+
+TITLE_CHARACTERS_MAX: Final = 75
+"""Characters of a test's name, so that its ``def`` fits on a line."""
+
+_OWN_NAMES: Final = frozenset(
+    {"on", *(name for name in dir(AggregateRoot) if not name.startswith("_"))}
+)
+
+
+@dataclass(frozen=True)
+class CommandMethod:
+    """A command method, and the event type that it applies."""
+
+    name: str
+    event: DeclaredClass
+
+    @property
+    def fold(self) -> str:
+        """The name of the ``@on`` method of its event type."""
+        return f"on_{snake(self.event.name)}"
+
+
+def plan_aggregate(
+    project: Project, name: str, fields: Sequence[str], commands: Sequence[str]
+) -> Plan:
+    """Plan an aggregate root.
+
+    Args:
+        project: What it is added to.
+        name: Like ``Kitchen``.
+        fields: As they are typed: ``ingredients:int=2``.
+        commands: As they are typed: ``prepare_dish=DishPrepared``.
+
+    Raises:
+        WrongUsage: A name, a field or a command cannot be used, there is no such event, or a
+            file would be overwritten.
+        CommandLineError: No test value can be made up for a field of an event.
+    """
+    check_class_name("aggregate", name)
+    project.source.check_free("aggregate", name)
+    methods = _commands(project, name, commands)
+    taken = _OWN_NAMES.union(*((method.name, method.fold) for method in methods))
+    parsed = [_with_default(field) for field in parse_fields(fields, name, taken=taken)]
+    for method in methods:
+        parsed = [_shared(field, method.event) for field in parsed]
+    check_enums_free(project.source, name, parsed)
+    return project.plan(
+        "aggregate",
+        name,
+        _code(project, name, parsed, methods),
+        _test(project, name, parsed, methods),
+    )
+
+
+def _commands(project: Project, name: str, commands: Sequence[str]) -> list[CommandMethod]:
+    methods: list[CommandMethod] = []
+    for text in commands:
+        method_name, equals, event_name = text.partition("=")
+        if not equals or not event_name:
+            raise WrongUsage(
+                f"{text!r} is no command", hint="write method=Event: prepare_dish=DishPrepared"
+            )
+        check_method_name(method_name, taken=[*_OWN_NAMES, *(item.name for item in methods)])
+        if method_name.startswith("on_"):
+            raise WrongUsage(
+                f"{method_name!r} is no name for a command: on_ is for what follows from events",
+                hint="name a command in the imperative: prepare_dish",
+            )
+        found = CommandMethod(method_name, project.source.event(event_name))
+        if found.fold in [item.fold for item in methods]:
+            raise WrongUsage(
+                f"two commands of {name} apply {event_name}",
+                hint="give each event to one command here, and write the other one by hand",
+            )
+        methods.append(found)
+    return methods
+
+
+def _with_default(field: Field) -> Field:
+    if field.default is not None:
+        return field
+    default = nothing(field.type)
+    if default is None:
+        of = annotation(field.type).node
+        raise WrongUsage(
+            f"field {field.name!r}: an aggregate begins with a value for each field, "
+            f"and there is no plain one for a {of}",
+            hint=f"give a default, or let it be absent at first: '{field.name}:{of}?'",
+        )
+    return replace(field, default=default)
+
+
+def _shared(field: Field, event: DeclaredClass) -> Field:
+    """Let a field use the enum class of an event's field of the same name and words."""
+    for found in event.fields:
+        if found.name == field.name:
+            return take_over(field, found.type) or field
+    return field
+
+
+def _matching(fields: list[Field], event: DeclaredClass) -> list[str]:
+    """Return the fields that take over a value of an event."""
+    types = {found.name: found.type for found in event.fields}
+    return [
+        field.name
+        for field in fields
+        if field.name in types and take_over(field, types[field.name]) == field
+    ]
+
+
+def _code(
+    project: Project, name: str, fields: list[Field], methods: list[CommandMethod]
+) -> dict[str, Any]:
+    needs: list[Any] = [("dolittle", "AggregateRoot"), ("dolittle", "aggregate_root")]
+    for field in fields:
+        needs += [annotation(field.type), field.default]
+    if enum_classes(fields):
+        needs.append(("enum", "StrEnum"))
+    if methods:
+        needs.append(("dolittle", "on"))
+    for method in methods:
+        needs += [event_import(method.event)]
+        needs += [annotation(field.type) for field in method.event.fields]
+    return {
+        "imports": project.imports(*needs),
+        "name": name,
+        "enums": enum_classes(fields),
+        "fields": field_lines(fields),
+        "commands": [
+            {
+                "event": method.event.name,
+                "fold": method.fold,
+                "definition": definition(method.name, _parameters(method.event)),
+                "applied": call(
+                    method.event.name, [f"{f.name}={f.name}" for f in method.event.fields]
+                ),
+                "matching": _matching(fields, method.event),
+            }
+            for method in methods
+        ],
+    }
+
+
+def _parameters(event: DeclaredClass) -> list[Node]:
+    """Return the fields of an event as parameters, those with a default last."""
+    required: list[Node] = []
+    optional: list[Node] = []
+    for field in event.fields:
+        parameter = f"{field.name}: {annotation(field.type).node}"
+        if field.default is not None and field.is_constant:
+            optional.append(f"{parameter} = {field.default.node}")
+        else:
+            required.append(parameter)
+    return ["self", *required, *optional]
+
+
+def _test(
+    project: Project, name: str, fields: list[Field], methods: list[CommandMethod]
+) -> dict[str, Any]:
+    module = project.module_of("aggregate", name)
+    needs: list[Any] = [("dolittle.testing", "given"), (module, name)]
+    outside = [seen_from_outside(field, module) for field in fields]
+    needs += [field.default for field in outside]
+    begins = [keyword(field.name, field.default.node) for field in outside if field.default]
+    commands = []
+    for method in methods:
+        sample = sample_event(method.event)
+        needs.append(sample.code)
+        values = [keyword(field, value.node) for field, value in sample.values.items()]
+        state = [keyword(f, sample.values[f].node) for f in _matching(fields, method.event)
+                 if f in sample.values]  # fmt: skip
+        title = f"{method.name}_applies_{snake(method.event.name)}"
+        commands.append(
+            {
+                "title": title if len(title) <= TITLE_CHARACTERS_MAX else method.name,
+                "when": call(f'given({name}, "a source").when', [f"{name}.{method.name}", *values]),
+                "then": call("done.then", [sample.code.node]),
+                "then_state": call("done.then_state", state) if state else "",
+            }
+        )
+    if not begins and not methods:
+        begins = ["version=0"]
+    return {
+        "imports": project.imports(*needs),
+        "name": name,
+        "snake": snake(name),
+        "begins": call(f'given({name}, "a source").then_state', begins) if begins else "",
+        "commands": commands,
+    }

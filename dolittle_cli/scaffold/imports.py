@@ -1,0 +1,61 @@
+"""Writes the import lines of a generated module, sorted as ``ruff check`` wants them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+
+from dolittle_cli.scaffold.layout import Group, statement
+
+Import = tuple[str, str]
+"""A module and a name in it; an empty name imports the module itself."""
+
+
+def import_block(imports: Iterable[Import], package: str) -> str:
+    """Return import lines: the standard library, then others, then the package's own.
+
+    Args:
+        imports: In any order, repeated or not.
+        package: The project's own package.
+    """
+    sections: dict[int, list[str]] = {}
+    names: dict[str, set[str]] = {}
+    for module, name in imports:
+        names.setdefault(module, set()).add(name)
+    for module in sorted(names, key=_module_key):
+        lines = sections.setdefault(_section(module, package), [])
+        if "" in names[module]:
+            lines.insert(sum(line.startswith("import ") for line in lines), f"import {module}")
+        members = sorted(names[module] - {""}, key=_member_key)
+        if members:
+            group = Group("", tuple(members), "", "collection")
+            line = f"from {module} import {group}"
+            if len(line) > 100:
+                line = statement(f"from {module} import ", Group("(", group.items, ")", group.kind))
+            lines.append(line)
+    return "\n\n".join("\n".join(sections[key]) for key in sorted(sections))
+
+
+def _section(module: str, package: str) -> int:
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return 0
+    return 2 if top == package else 1
+
+
+def _module_key(module: str) -> list[tuple[int, int, str]]:
+    return _natural(module.lower())
+
+
+def _member_key(name: str) -> tuple[int, list[tuple[int, int, str]]]:
+    """Constants first, then classes, then the rest (Source: ruff's ``order-by-type``)."""
+    if len(name) > 1 and name.isupper():
+        return 0, _natural(name)
+    return (1 if name[0].isupper() else 2), _natural(name)
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    """Order digits by their number, everything else by its characters."""
+    parts = re.findall(r"\d+|\D", text)
+    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in parts]

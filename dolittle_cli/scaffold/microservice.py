@@ -1,0 +1,116 @@
+"""Plans a new microservice, or a new application for several of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from dolittle.errors import ProjectNotFound
+from dolittle.runtime.configuration import find_project, is_application
+from dolittle_cli.errors import WrongUsage
+from dolittle_cli.scaffold.names import check_service_name, package_of
+from dolittle_cli.scaffold.plan import Plan, plan_files
+from dolittle_cli.scaffold.render import render, render_project
+
+
+def plan_microservice(name: str, into: Path, *, example: str = "") -> Plan:
+    """Plan a microservice's folder.
+
+    Args:
+        name: Like ``order-desk``; the folder is called so.
+        into: The folder to put it in; it need not exist.
+        example: ``kitchen``: begin with the kitchen of the tutorial. Empty: with nothing.
+
+    Raises:
+        WrongUsage: The name cannot be used, the folder exists with something else in it, or
+            ``into`` is inside a microservice or below an application's own folder.
+        ConfigurationError: The ``dolittle.toml`` of a folder above cannot be used.
+    """
+    check_service_name("microservice", name)
+    package = package_of(name)
+    _check_place(into, name)
+    found = re.match(r"\d+(\.\d+)*", version("dolittle-cli"))
+    values = {
+        "name": name,
+        "package": package,
+        "example": example,
+        "dolittle_version": found[0] if found else "0.1",
+    }
+    return _plan(into, name, render_project("microservice", values))
+
+
+def plan_application(name: str, into: Path) -> Plan:
+    """Plan an application's folder; its microservices are added to it later.
+
+    Raises:
+        WrongUsage: The name cannot be used, the folder exists with something else in it, or
+            ``into`` is inside a project.
+        ConfigurationError: The ``dolittle.toml`` of a folder above cannot be used.
+    """
+    check_service_name("application", name)
+    above = _project_above(into)
+    if above is not None:
+        raise WrongUsage(
+            f"{into} is inside the project {above}",
+            hint="an application holds microservices, and nothing holds an application: "
+            "choose another folder with --into",
+        )
+    templates = {
+        "dolittle.toml": "application/dolittle.toml.jinja",
+        "README.md": "application/README.md.jinja",
+        ".gitignore": "application/gitignore.jinja",
+    }
+    texts = {path: render(template, {"name": name}) for path, template in templates.items()}
+    return _plan(into, name, texts)
+
+
+def _check_place(into: Path, name: str) -> None:
+    above = _project_above(into)
+    if above is None:
+        return
+    if not is_application(above):
+        raise WrongUsage(
+            f"{into} is inside the microservice {above}",
+            hint="go out of it first, or choose another folder with --into",
+        )
+    if above != into.resolve():
+        raise WrongUsage(
+            f"a microservice of the application {above} stands directly in its folder",
+            hint=f"dolittle new microservice {name} --into {above}",
+        )
+
+
+def _project_above(into: Path) -> Path | None:
+    try:
+        return find_project(into)
+    except ProjectNotFound:
+        return None
+
+
+def _plan(into: Path, name: str, texts: Mapping[str, str]) -> Plan:
+    """Plan a new folder; one that is there must be empty, or have all of it already."""
+    if into.exists() and not into.is_dir():
+        raise WrongUsage(f"--into {into}: this is no folder", hint="name a folder")
+    root = into / name
+    namesakes = [path.name for path in into.iterdir()] if into.is_dir() else []
+    for found in namesakes:
+        if found != name and found.lower() == name.lower():
+            raise WrongUsage(
+                f"{into / found} exists, and its name differs only in upper and lower case",
+                hint="take another name",
+            )
+    if root.exists() and not root.is_dir():
+        raise WrongUsage(f"{root} exists, and is no folder", hint="take another name")
+    is_empty = not root.exists() or not any(root.iterdir())
+    if not is_empty and not all(_is_same(root / path, text) for path, text in texts.items()):
+        raise WrongUsage(
+            f"the folder {root} exists already; nothing was written",
+            hint="take another name, or another place with --into DIR",
+        )
+    return plan_files(root, texts, title=name)
+
+
+def _is_same(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()

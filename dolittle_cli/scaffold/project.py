@@ -1,0 +1,165 @@
+"""The microservice that ``add`` adds to: where it is, and what its source declares."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from dolittle.runtime.configuration import load_configuration
+from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.scaffold.imports import Import, import_block
+from dolittle_cli.scaffold.layout import Node, call, keyword
+from dolittle_cli.scaffold.names import snake
+from dolittle_cli.scaffold.plan import Plan, plan_files
+from dolittle_cli.scaffold.render import render
+from dolittle_cli.scaffold.source import FOLDERS, DeclaredClass, Source, read_source
+from dolittle_cli.scaffold.types import Code, Field, annotation, enums, sample, typed_sample
+
+FIELD_CHARACTERS_MAX: Final = 76
+"""Characters of a field's name and type, so that the beginning of a default fits beside them."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A microservice's folder.
+
+    Attributes:
+        root: Absolute.
+        name: Of the microservice.
+        package: Its Python package.
+    """
+
+    root: Path
+    name: str
+    package: str
+    source: Source
+
+    def module_of(self, kind: str, name: str) -> str:
+        """Return the dotted name of the module that is generated for a thing."""
+        return f"{self.package}.{FOLDERS[kind]}.{snake(name)}"
+
+    def plan(self, kind: str, name: str, code: Mapping[str, Any], test: Mapping[str, Any]) -> Plan:
+        """Render a thing's module and test, and plan to have both.
+
+        Args:
+            kind: Names the templates and the folder.
+            name: The class.
+            code: What the module's template is given.
+            test: What the test's template is given.
+
+        Raises:
+            WrongUsage: One of the files exists with another text.
+        """
+        folder = FOLDERS[kind]
+        package = f"{self.package}/{folder}/__init__.py"
+        texts = {
+            f"{self.package}/{folder}/{snake(name)}.py": render(f"{kind}/{kind}.py.jinja", code),
+            f"tests/{folder}/test_{snake(name)}.py": render(f"{kind}/test.py.jinja", test),
+        }
+        if not (self.root / package).exists():
+            texts[package] = render(f"{kind}/package.py.jinja", {"package": self.package})
+        return plan_files(self.root, texts)
+
+    def imports(self, *parts: Code | Import | None) -> str:
+        """Return the import lines that these expressions and imports need."""
+        needed: set[Import] = set()
+        for part in parts:
+            if isinstance(part, Code):
+                needed |= part.imports
+            elif part is not None:
+                needed.add(part)
+        return import_block(needed, self.package)
+
+
+@dataclass(frozen=True)
+class SampleEvent:
+    """An event of a type, made up for a test.
+
+    Attributes:
+        code: The call that makes it.
+        values: The value of each field that the call gives.
+    """
+
+    code: Code
+    values: Mapping[str, Code]
+
+
+def open_project(root: Path) -> Project:
+    """Read what a project's ``dolittle.toml`` and source say.
+
+    Raises:
+        ConfigurationError: The file cannot be used.
+        CommandLineError: The package is not there or cannot be read.
+    """
+    configuration = load_configuration(root)
+    package = configuration.package
+    return Project(root, configuration.name, package, read_source(root, package))
+
+
+def event_import(event: DeclaredClass) -> Import:
+    """Return the import of an event's class."""
+    return event.module, event.name
+
+
+def sample_event(event: DeclaredClass) -> SampleEvent:
+    """Make up an event: a value for each field whose type is known, defaults for the others.
+
+    Raises:
+        CommandLineError: A field without a default has a type of its own, so that no value can
+            be made up.
+    """
+    values: dict[str, Code] = {}
+    for field in event.fields:
+        value = sample(field.type, field.name.replace("_", " "))
+        if value is not None:
+            values[field.name] = value
+        elif field.default is None:
+            raise CommandLineError(
+                f"no value for a test can be made up for {event.name}.{field.name}, "
+                f"a {annotation(field.type).node}",
+                hint=f"give that field a default in {event.path.name}, or write this by hand",
+            )
+    items: list[Node] = [keyword(name, value.node) for name, value in values.items()]
+    return SampleEvent(called(event.name, items, *values.values(), own=event_import(event)), values)
+
+
+def called(name: str, items: list[Node], *parts: Code, own: Import) -> Code:
+    """Return a call of a class with what its arguments and the class itself need imported."""
+    needed = frozenset({own}).union(*(part.imports for part in parts))
+    return Code(call(name, items), needed)
+
+
+def field_lines(fields: Sequence[Field]) -> list[tuple[str, Node | None]]:
+    """Return what a class's template writes for its fields: ``name: type`` and the default.
+
+    Raises:
+        WrongUsage: A name and its type are too long for a line.
+    """
+    lines = []
+    for field in fields:
+        text = f"{field.name}: {annotation(field.type).node}"
+        if len(text) > FIELD_CHARACTERS_MAX:
+            raise WrongUsage(
+                f"field {field.name!r}: with its type, {annotation(field.type).node}, it has "
+                f"{len(text)} characters, and at most {FIELD_CHARACTERS_MAX} fit on a line",
+                hint="give it a shorter name",
+            )
+        lines.append((text, field.default.node if field.default else None))
+    return lines
+
+
+def enum_classes(fields: list[Field]) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the enum classes that a module must define for its fields: name and values."""
+    return [(found.name, found.values) for field in fields for found in enums(field.type)]
+
+
+def typed_values(fields: Sequence[Field]) -> list[str]:
+    """Return made-up values as they are typed in a shell: ``dish='a dish'``."""
+    return [
+        f"{field.name}={shlex.quote(typed_sample(field.type, field.name.replace('_', ' ')))}"
+        for field in fields
+        if sample(field.type, field.name) is not None
+    ]

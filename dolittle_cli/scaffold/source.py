@@ -1,0 +1,256 @@
+"""Reads what a microservice's package declares from its source, without importing it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dolittle.errors import suggest
+from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.scaffold.imports import Import
+from dolittle_cli.scaffold.names import snake
+from dolittle_cli.scaffold.types import (
+    SCALARS,
+    Code,
+    Enumerated,
+    Field,
+    FieldType,
+    Foreign,
+    Listed,
+    Mapped,
+    Maybe,
+    Scalar,
+    python_text,
+)
+
+FOLDERS: Final = {
+    "event": "events",
+    "aggregate": "aggregates",
+    "handler": "handlers",
+    "projection": "projections",
+}
+"""Where each kind of thing is generated, below the package."""
+
+_KINDS: Final = {
+    "event_type": "event",
+    "aggregate_root": "aggregate",
+    "event_handler": "handler",
+    "projection": "projection",
+}
+_ENUM_BASES: Final = frozenset({"StrEnum", "Enum"})
+
+
+@dataclass(frozen=True)
+class DeclaredClass:
+    """A class of the package.
+
+    Attributes:
+        kind: ``event``, ``aggregate``, ``handler``, ``projection`` or, for any other, ``class``.
+        module: Its dotted name.
+        path: Its file.
+        fields: In the order of the source.
+    """
+
+    kind: str
+    name: str
+    module: str
+    path: Path
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """The classes of a package, and the files that are no Python at the moment."""
+
+    root: Path
+    package: str
+    classes: tuple[DeclaredClass, ...]
+    unreadable: tuple[str, ...] = ()
+
+    def event(self, name: str) -> DeclaredClass:
+        """Return an event type by its class name.
+
+        Raises:
+            WrongUsage: There is none.
+        """
+        events = {item.name: item for item in self.classes if item.kind == "event"}
+        if name in events:
+            return events[name]
+        hint = suggest(name, sorted(events))
+        if not events:
+            hint = f"add it first: dolittle add event {name}"
+        if self.unreadable:
+            hint += f"; these files were left out, they are no Python: {', '.join(self.unreadable)}"
+        raise WrongUsage(f"there is no event {name!r} in {self.package}", hint=hint)
+
+    def check_free(self, kind: str, name: str) -> None:
+        """Refuse a name that something else has: the same class or file, or but for the case.
+
+        A thing of the same kind in the file where it would be generated is left to the plan:
+        there, it is identical or it is refused.
+
+        Raises:
+            WrongUsage: The name is taken.
+        """
+        module = snake(name)
+        own = self.root / self.package / FOLDERS[kind] / f"{module}.py"
+        for item in self.classes:
+            if item.path == own and item.name == name and item.kind == kind:
+                continue
+            same_file = item.kind in FOLDERS and item.path.stem.lower() == module
+            if item.name.lower() != name.lower() and not same_file:
+                continue
+            place = item.path.relative_to(self.root)
+            raise WrongUsage(
+                f"the name {name!r} is taken by the {item.kind} {item.name} in {place}",
+                hint="take another name",
+            )
+
+
+def read_source(root: Path, package: str) -> Source:
+    """Read all modules of a package in a project's folder.
+
+    Raises:
+        CommandLineError: There is no such package, or a file cannot be read.
+    """
+    folder = root / package
+    if not folder.is_dir():
+        raise CommandLineError(
+            f"there is no package {package!r} in {root}",
+            hint="is [microservice] package in dolittle.toml right?",
+        )
+    classes: list[DeclaredClass] = []
+    unreadable: list[str] = []
+    for path in sorted(folder.rglob("*.py")):
+        relative = path.relative_to(root)
+        try:
+            tree = ast.parse(path.read_bytes(), str(path))
+        except (SyntaxError, ValueError):
+            unreadable.append(str(relative))
+            continue
+        except OSError as error:
+            raise CommandLineError(f"cannot read {relative}: {error.strerror}") from error
+        parts = relative.with_suffix("").parts
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        classes += _Module(module, path, tree).classes()
+    return Source(root, package, tuple(classes), tuple(unreadable))
+
+
+class _Module:
+    """One parsed module."""
+
+    def __init__(self, module: str, path: Path, tree: ast.Module) -> None:
+        self._module, self._path = module, path
+        self._classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        self._enums = dict(_enums(self._classes, module))
+        self._imports = dict(_imported(tree, module))
+
+    def classes(self) -> list[DeclaredClass]:
+        return [self._declared(node) for node in self._classes]
+
+    def _declared(self, node: ast.ClassDef) -> DeclaredClass:
+        kinds = [_KINDS[name] for name in map(_decorator, node.decorator_list) if name in _KINDS]
+        kind = kinds[0] if kinds else "class"
+        fields = tuple(self._fields(node)) if kind != "class" else ()
+        return DeclaredClass(kind, node.name, self._module, self._path, fields)
+
+    def _fields(self, node: ast.ClassDef) -> Iterator[Field]:
+        for item in node.body:
+            if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+                continue
+            if "ClassVar" in ast.unparse(item.annotation):
+                continue
+            of = self._type(item.annotation)
+            if isinstance(item.value, ast.Constant):
+                yield Field(item.target.id, of, Code(_constant(item.value.value)))
+            else:
+                default = Code(ast.unparse(item.value)) if item.value is not None else None
+                yield Field(item.target.id, of, default, is_constant=default is None)
+
+    def _type(self, node: ast.expr) -> FieldType:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return self._quoted(node.value)
+        if isinstance(node, ast.Name):
+            if node.id in self._enums:
+                return self._enums[node.id]
+            if node.id in SCALARS:
+                return Scalar(node.id)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and _is_none(node.right):
+            return Maybe(self._type(node.left))
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            inner = node.slice
+            if node.value.id == "list" and not isinstance(inner, ast.Tuple):
+                return Listed(self._type(inner))
+            if node.value.id == "dict" and isinstance(inner, ast.Tuple) and len(inner.elts) == 2:
+                key, value = inner.elts
+                if isinstance(key, ast.Name) and key.id == "str":
+                    return Mapped(self._type(value))
+        return Foreign(ast.unparse(node), frozenset(self._needed(node)))
+
+    def _quoted(self, text: str) -> FieldType:
+        try:
+            return self._type(ast.parse(text, mode="eval").body)
+        except SyntaxError:
+            return Foreign(python_text(text))
+
+    def _needed(self, node: ast.expr) -> Iterator[Import]:
+        """Say where the names of an annotation come from."""
+        own = {item.name for item in self._classes}
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and part.id in self._imports:
+                yield self._imports[part.id]
+            elif isinstance(part, ast.Name) and part.id in own:
+                yield self._module, part.id
+
+
+def _decorator(node: ast.expr) -> str:
+    if isinstance(node, ast.Call):
+        node = node.func
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _constant(value: object) -> str:
+    if isinstance(value, str):
+        return python_text(value)
+    return repr(value).replace("e+", "e") if isinstance(value, float) else repr(value)
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _enums(classes: Iterable[ast.ClassDef], module: str) -> Iterator[tuple[str, Enumerated]]:
+    """Find the ``StrEnum`` classes whose members are named as the generator names them."""
+    for node in classes:
+        if not any(ast.unparse(base).rpartition(".")[2] in _ENUM_BASES for base in node.bases):
+            continue
+        values = [
+            item.value.value
+            for item in node.body
+            if isinstance(item, ast.Assign)
+            and isinstance(item.value, ast.Constant)
+            and isinstance(item.value.value, str)
+            and ast.unparse(item.targets[0]) == item.value.value.upper().replace("-", "_")
+        ]
+        if values:
+            yield node.name, Enumerated(tuple(values), node.name, module)
+
+
+def _imported(tree: ast.Module, module: str) -> Iterator[tuple[str, Import]]:
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                if name.asname is None:
+                    yield name.name.partition(".")[0], (name.name, "")
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for name in node.names:
+                if name.asname is None:
+                    yield name.name, (node.module, name.name)
+                else:
+                    # A renamed import is taken from the module that renamed it.
+                    yield name.asname, (module, name.asname)

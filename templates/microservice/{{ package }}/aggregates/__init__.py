@@ -1,0 +1,1 @@
+"""Aggregate roots: the rules, and the commands that apply events."""

@@ -1,0 +1,1 @@
+"""Event types: what has happened, in the past tense."""

@@ -1,0 +1,1 @@
+"""Event handlers: what follows from events outside of this microservice."""

@@ -1,0 +1,1 @@
+"""Projections: read models made of events."""
