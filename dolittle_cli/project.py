@@ -33,6 +33,9 @@ STORE_FOLDER: Final = "events"
 STORE_FILE: Final = "store.json"
 """The file of an event store that is there once the store was made."""
 
+LOG_FOLDER: Final = "log"
+"""The folder of an event store that holds the events."""
+
 STATE_FILE: Final = "state.sqlite"
 DELIVERY_LOCK: Final = "delivery.lock"
 
@@ -51,8 +54,9 @@ class Place:
 
     @property
     def has_store(self) -> bool:
-        """Whether there is an event store yet."""
-        return (self.folder / STORE_FOLDER / STORE_FILE).exists()
+        """Whether there is an event store yet, be it a damaged one."""
+        store = self.folder / STORE_FOLDER
+        return (store / STORE_FILE).exists() or any((store / LOG_FOLDER).glob("*"))
 
 
 def locate(project: Path | None) -> Path:
