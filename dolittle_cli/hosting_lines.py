@@ -22,11 +22,10 @@ from dolittle.runtime.reports import (
 )
 from dolittle_cli.console import printable
 
-DURABILITIES: Final = {
+WEAKER: Final = {
     "os": "os: an answered commit survives a crash of the process, not one of the machine",
-    "none": "none: everything is in memory",
 }
-"""Durabilities that are weaker than fsync, in words."""
+"""Durabilities that are weaker than fsync, in words. What is in memory says so by its place."""
 
 FILES_MAX: Final = 3
 """Changed files that are named; of more, the number is told."""
@@ -87,8 +86,7 @@ class HostingLines:
     def _banner(self, report: Serving) -> Iterator[str]:
         yield f"{report.microservice}  {self._setting.url}"
         facts: list[tuple[str, str]] = []
-        for tenant in report.tenants:
-            facts += _store(tenant, several=len(report.tenants) > 1)
+        facts += _stores(report.tenants)
         facts.append(("event types", ", ".join(report.event_types) or "none"))
         facts.append(("aggregates", ", ".join(report.aggregates) or "none"))
         for title, kind in (("handlers", "handler"), ("projections", "projection")):
@@ -115,17 +113,18 @@ class HostingLines:
         return f"serving again: {', '.join(counts)}"
 
 
-def _store(tenant: TenantReport, *, several: bool) -> list[tuple[str, str]]:
-    name = f"{tenant.tenant}: " if several else ""
-    count = "1 event" if tenant.events == 1 else f"{tenant.events:,} events"
-    facts = [("store", f"{name}{tenant.location}, {count}")]
-    if tenant.durability in DURABILITIES:
-        facts.append(("durability", f"{name}{DURABILITIES[tenant.durability]}"))
-    if tenant.held_by:
-        facts.append(
-            ("delivery", f"{name}{tenant.held_by} delivers; this one takes over when it ends")
-        )
-    return facts
+def _stores(tenants: Sequence[TenantReport]) -> list[tuple[str, str]]:
+    stores, durabilities, deliveries = [], [], []
+    for tenant in tenants:
+        name = f"{tenant.tenant}: " if len(tenants) > 1 else ""
+        count = "1 event" if tenant.events == 1 else f"{tenant.events:,} events"
+        stores.append(("store", f"{name}{tenant.location}, {count}"))
+        if tenant.durability in WEAKER:
+            durabilities.append(("durability", f"{name}{WEAKER[tenant.durability]}"))
+        if tenant.held_by:
+            text = f"{name}{tenant.held_by} delivers; this one takes over when it ends"
+            deliveries.append(("delivery", text))
+    return [*stores, *durabilities, *deliveries]
 
 
 def _processors(

@@ -114,13 +114,12 @@ class Supervisor:
         self._relay: asyncio.Task[bool] | None = None
         self._changed: asyncio.Queue[frozenset[Path]] = asyncio.Queue(maxsize=1_000)
         self._reloads: deque[float] = deque(maxlen=self._pace.reloads_max + 1)
-        self._starting: Child | None = None
+        self._children: set[Child] = set()
 
     def kill(self) -> None:
         """Kill what runs, at once; for a second Ctrl-C."""
-        for child in (self._current, self._starting):
-            if child is not None:
-                child.kill()
+        for child in self._children:
+            child.kill()
 
     async def run(self, stop: asyncio.Event) -> int:
         """Serve until ``stop`` is set; return 0, or 1 if it was given up.
@@ -138,6 +137,12 @@ class Supervisor:
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
             await self._stop_current()
+            for child in [*self._children]:
+                await self._let_go(child)
+
+    async def _let_go(self, child: Child) -> None:
+        await child.close()
+        self._children.discard(child)
 
     async def _run(self, stop: asyncio.Event) -> int:
         restarts = 0
@@ -172,31 +177,24 @@ class Supervisor:
     async def _load(self, stop: asyncio.Event) -> _Loading:
         """Start a process; if its code is in order, let it take over."""
         child = await Child.start(self._hosting, self._listener, on_output=self._on_output)
-        self._starting = child
-        try:
-            first = asyncio.ensure_future(child.next_report())
-            await self._first_of(stop, first, with_changes=True)
-            if not first.done():
-                first.cancel()
-                await asyncio.gather(first, return_exceptions=True)
-                await child.close()
-                return _Loading.OVERTAKEN
-            report = first.result()
-            if isinstance(report, Loaded):
-                await self._stop_current()
-                self._begin(child)
-                return _Loading.TOOK_OVER
-            if isinstance(report, Failed):
-                self._tell(report)
-                await child.stop(self._pace.grace_s)
-            else:
-                self._tell(EndedEarly(await child.ended()))
-                await child.close()
-            if self._current is not None:
-                self._tell(StillServing())
-            return _Loading.REFUSED
-        finally:
-            self._starting = None
+        self._children.add(child)
+        first = asyncio.ensure_future(child.next_report())
+        await self._first_of(stop, first, with_changes=True)
+        if not first.done():
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            await self._let_go(child)
+            return _Loading.OVERTAKEN
+        report = first.result()
+        if isinstance(report, Loaded):
+            await self._stop_current()
+            self._begin(child)
+            return _Loading.TOOK_OVER
+        self._tell(report if isinstance(report, Failed) else EndedEarly(await child.ended()))
+        await self._let_go(child)
+        if self._current is not None:
+            self._tell(StillServing())
+        return _Loading.REFUSED
 
     def _begin(self, child: Child) -> None:
         self._current = child
@@ -218,6 +216,7 @@ class Supervisor:
             return
         if not await child.stop(self._pace.grace_s):
             self._tell(TooSlow(self._pace.grace_s))
+        self._children.discard(child)
         if relay is not None:
             relay.cancel()
             await asyncio.gather(relay, return_exceptions=True)
@@ -333,7 +332,7 @@ class Supervisor:
         self._current = self._relay = None
         reason = await child.ended()
         has_failed = await relay if relay is not None else False
-        await child.close()
+        await self._let_go(child)
         if has_failed:
             # It said why: its store or its own application cannot be opened. Time mends neither.
             return None
