@@ -30,7 +30,7 @@ FIELDS_HELP = (
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show it, and write nothing.")]
 FieldsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[FIELD:TYPE=DEFAULT]...", help=FIELDS_HELP)
+    list[str] | None, typer.Argument(metavar="FIELD:TYPE=DEFAULT", help=FIELDS_HELP)
 ]
 OnOption = Annotated[
     list[str] | None,
@@ -104,7 +104,7 @@ def aggregate(
 def handler(
     name: Annotated[str, typer.Argument(metavar="NAME", help="E.g. DishHandler.")],
     events: Annotated[
-        list[str] | None, typer.Argument(metavar="[EVENT]...", help="More events for --on.")
+        list[str] | None, typer.Argument(metavar="EVENT", help="More events for --on.")
     ] = None,
     on: OnOption = None,
     unpartitioned: Annotated[

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import shlex
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import unquote, urlsplit
 
 import typer
 
+from dolittle.errors import suggest
 from dolittle_cli.console import Console
+from dolittle_cli.errors import WrongUsage
 from dolittle_cli.options import JsonOption
 from dolittle_cli.scaffold.outcome import carry_out
 
@@ -23,16 +24,17 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-
-class Example(enum.StrEnum):
-    """What a new microservice may begin with."""
-
-    KITCHEN = "kitchen"
-
+EXAMPLES: Final = ("kitchen",)
+"""What a new microservice may begin with."""
 
 IntoOption = Annotated[
     Path,
-    typer.Option("--into", metavar="DIR", help="Put the new folder in DIR.", show_default="here"),
+    typer.Option(
+        "--into",
+        metavar="DIR",
+        help="Put the new folder in DIR. Default: here.",
+        show_default=False,
+    ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show it, and write nothing.")]
 
@@ -42,18 +44,20 @@ def microservice(
     name: Annotated[str, typer.Argument(metavar="NAME", help="E.g. kitchen or order-desk.")],
     into: IntoOption = Path(),
     example: Annotated[
-        Example | None, typer.Option("--example", help="Begin with the tutorial's kitchen.")
-    ] = None,
+        str, typer.Option("--example", metavar="kitchen", help="Begin with the tutorial's kitchen.")
+    ] = "",
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a microservice: a folder with its package, tests and Dockerfile.
+    """Make a microservice: package, tests and Dockerfile.
 
     In an application's folder it becomes a part of that application.
     """
     from dolittle_cli.scaffold.microservice import plan_microservice
 
-    plan = plan_microservice(name, into, example=example.value if example else "")
+    if example and example not in EXAMPLES:
+        raise WrongUsage(f"there is no example {example!r}", hint=suggest(example, EXAMPLES))
+    plan = plan_microservice(name, into, example=example)
     follow = [f"cd {shlex.quote(str(into / name))}"]
     if example:
         follow += [

@@ -33,6 +33,7 @@ from dolittle_cli.scaffold.types import (
     Maybe,
     Scalar,
     annotation,
+    enums,
     member,
     named_enums,
     python_text,
@@ -136,7 +137,8 @@ class _TypeParser:
             found = Listed(self._type(depth + 1))
             self._expect("]")
         elif word == "dict" and self._takes("["):
-            self._expect("str", "the keys of a dict are str, since JSON has no others")
+            if not self._takes("str"):
+                raise self._wrong("the keys of a dict are str", "JSON has no others: dict[str,int]")
             self._expect(",")
             found = Mapped(self._type(depth + 1))
             self._expect("]")
@@ -185,7 +187,7 @@ def _default(field: str, of: FieldType, text: str) -> Code:
     try:
         return _value(of, text)
     except (ValueError, InvalidOperation) as error:
-        wanted = annotation(of).node
+        wanted = "value of the enum" if enums(of) else annotation(of).node
         raise WrongUsage(
             f"field {field!r}: the default {text!r} is no {wanted}", hint=_default_hint(of)
         ) from error

@@ -20,7 +20,7 @@ def carry_out(
         plan: What is to be done.
         console: Where to show it: the files on stdout, the rest on stderr.
         dry_run: Write nothing.
-        as_json: Show the plan as one JSON object.
+        as_json: Show the plan as one JSON object: ``written root files``.
         follow: The commands to type next, shown for people.
 
     Raises:
@@ -29,7 +29,7 @@ def carry_out(
     if not dry_run:
         write_plan(plan)
     if as_json:
-        console.json(plan.as_json())
+        console.json({"written": not dry_run, **plan.as_json()})
         return
     for line in plan.lines():
         console.data(line)

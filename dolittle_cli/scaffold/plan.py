@@ -61,9 +61,9 @@ class Plan:
         return [f"{item.action:<9}  {prefix}{item.path}" for item in self.files]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the plan with the keys ``root`` and ``files`` (``action path text``)."""
+        """Return the plan: ``root``, an absolute path, and ``files`` (``action path text``)."""
         files = [{"action": f.action.value, "path": f.path, "text": f.text} for f in self.files]
-        return {"root": str(self.root), "files": files}
+        return {"root": str(self.root.resolve()), "files": files}
 
 
 def plan_files(root: Path, texts: Mapping[str, str], *, title: str = "") -> Plan:

@@ -54,9 +54,10 @@ class Project:
             WrongUsage: One of the files exists with another text.
         """
         folder = FOLDERS[kind]
-        package = f"{self.package}/{folder}/__init__.py"
+        base = self.source.folder.relative_to(self.root).as_posix()
+        package = f"{base}/{folder}/__init__.py"
         texts = {
-            f"{self.package}/{folder}/{snake(name)}.py": render(f"{kind}/{kind}.py.jinja", code),
+            f"{base}/{folder}/{snake(name)}.py": render(f"{kind}/{kind}.py.jinja", code),
             f"tests/{folder}/test_{snake(name)}.py": render(f"{kind}/test.py.jinja", test),
         }
         if not (self.root / package).exists():

@@ -125,7 +125,7 @@ def _shared(field: Field, event: DeclaredClass) -> Field:
         if shared is None:
             own, theirs = annotation(field.type).node, annotation(found.type).node
             raise WrongUsage(
-                f"field {field.name!r} is a {own} here, and a {theirs} in {event.name}",
+                f"field {field.name!r} has the type {own} here, and {theirs} in {event.name}",
                 hint=f"give it the same type, or another name: {_as_typed(found.name, found.type)}",
             )
         return shared

@@ -63,10 +63,17 @@ class DeclaredClass:
 
 @dataclass(frozen=True)
 class Source:
-    """The classes of a package, and the files that are no Python at the moment."""
+    """The classes of a package, and the files that are no Python at the moment.
+
+    Attributes:
+        root: The project's folder.
+        folder: The package's folder, in the project's or in its ``src``.
+        unreadable: Paths below ``root``.
+    """
 
     root: Path
     package: str
+    folder: Path
     classes: tuple[DeclaredClass, ...]
     unreadable: tuple[str, ...] = ()
 
@@ -96,7 +103,7 @@ class Source:
             WrongUsage: The name is taken.
         """
         module = snake(name)
-        own = self.root / self.package / FOLDERS[kind] / f"{module}.py"
+        own = self.folder / FOLDERS[kind] / f"{module}.py"
         for item in self.classes:
             if item.path == own and item.name == name and item.kind == kind:
                 continue
@@ -118,6 +125,8 @@ def read_source(root: Path, package: str) -> Source:
     """
     folder = root / package
     if not folder.is_dir():
+        folder = root / "src" / package
+    if not folder.is_dir():
         raise CommandLineError(
             f"there is no package {package!r} in {root}",
             hint="is [microservice] package in dolittle.toml right?",
@@ -125,18 +134,18 @@ def read_source(root: Path, package: str) -> Source:
     classes: list[DeclaredClass] = []
     unreadable: list[str] = []
     for path in sorted(folder.rglob("*.py")):
-        relative = path.relative_to(root)
+        relative = str(path.relative_to(root))
         try:
             tree = ast.parse(path.read_bytes(), str(path))
         except (SyntaxError, ValueError):
-            unreadable.append(str(relative))
+            unreadable.append(relative)
             continue
         except OSError as error:
             raise CommandLineError(f"cannot read {relative}: {error.strerror}") from error
-        parts = relative.with_suffix("").parts
+        parts = path.relative_to(folder.parent).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         classes += _Module(module, path, tree).classes()
-    return Source(root, package, tuple(classes), tuple(unreadable))
+    return Source(root, package, folder, tuple(classes), tuple(unreadable))
 
 
 class _Module:
