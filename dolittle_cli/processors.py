@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC
-from typing import Any
+from typing import Any, Final
 
 from dolittle.runtime.event_json import time_json
 from dolittle.runtime.microservice import ProcessorStatus
 from dolittle.runtime.state import FailingPartition
 from dolittle_cli.console import Console
 
-BEHIND_COUNTED_MAX = 10_000
-"""Events behind are counted up to here. Source: ``Microservice.processor_status``."""
+LAG_COUNTED_MAX: Final = 10_000
+"""A lag is counted up to here. Source: ``Microservice.processor_status``."""
 
 
 def status_word(status: ProcessorStatus) -> str:
@@ -25,7 +25,7 @@ def status_word(status: ProcessorStatus) -> str:
         return "failing"
     if status.is_replaying:
         return "replaying" if status.kind == "handler" else "rebuilding"
-    return "behind" if status.behind else "level"
+    return "lagging" if status.behind else "level"
 
 
 def status_json(status: ProcessorStatus) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def status_json(status: ProcessorStatus) -> dict[str, Any]:
         "id": status.id,
         "status": status_word(status),
         "position": status.position if status.is_started else None,
-        "behind": status.behind,
+        "lag": status.behind,
         "failing": len(status.failing),
     }
 
@@ -59,10 +59,10 @@ def position_text(status: ProcessorStatus) -> str:
     return str(status.position) if status.is_started else "-"
 
 
-def behind_text(status: ProcessorStatus) -> str:
+def lag_text(status: ProcessorStatus) -> str:
     """Return how many events are still to come, as far as they are counted."""
-    if status.behind >= BEHIND_COUNTED_MAX:
-        return f"{BEHIND_COUNTED_MAX:,} or more"
+    if status.behind >= LAG_COUNTED_MAX:
+        return f"{LAG_COUNTED_MAX:,} or more"
     return str(status.behind)
 
 

@@ -123,6 +123,11 @@ async def use(
     """
     from dolittle.runtime.opening import open_tenants
 
+    if delivers_to:
+        from dolittle.runtime.host import configure_logging
+
+        # What a handler logs is shown as `dolittle run` shows it.
+        configure_logging()
     with contextlib.redirect_stdout(sys.stderr):
         definition = load(place)
         async with open_tenants(

@@ -84,7 +84,7 @@ def skip(
 
 async def _list(place: Place, *, as_json: bool) -> None:
     from dolittle_cli.console import Console
-    from dolittle_cli.processors import behind_text, position_text, status_json, status_word
+    from dolittle_cli.processors import lag_text, position_text, status_json, status_word
     from dolittle_cli.project import use
 
     async with use(place, makes_store=False) as microservice:
@@ -105,13 +105,13 @@ async def _list(place: Place, *, as_json: bool) -> None:
                 "yes" if declaration.partitioned else "no",
                 status_word(status),
                 position_text(status),
-                behind_text(status),
+                lag_text(status),
                 str(len(status.failing)),
             )
             for declaration, status in found
         ]
         console.table(
-            ("handler", "id", "partitioned", "status", "position", "behind", "failing"), rows
+            ("handler", "id", "partitioned", "status", "position", "lag", "failing"), rows
         )
     else:
         console.note("no handlers: add one with dolittle add handler NAME --on EVENT")
@@ -120,8 +120,8 @@ async def _list(place: Place, *, as_json: bool) -> None:
 async def _show(place: Place, name: str, *, as_json: bool) -> None:
     from dolittle_cli.console import Console
     from dolittle_cli.processors import (
-        behind_text,
         failing_json,
+        lag_text,
         position_text,
         status_json,
         status_word,
@@ -155,7 +155,7 @@ async def _show(place: Place, name: str, *, as_json: bool) -> None:
             ("starts from", declaration.start_from),
             ("status", status_word(status)),
             ("position", position_text(status)),
-            ("behind", behind_text(status)),
+            ("lag", lag_text(status)),
             *((f"on {item['type']}", _method_text(item)) for item in methods),
         ]
     )

@@ -52,7 +52,7 @@ def show(
 
 async def _list(place: Place, *, as_json: bool) -> None:
     from dolittle_cli.console import Console
-    from dolittle_cli.processors import behind_text, position_text, status_json, status_word
+    from dolittle_cli.processors import lag_text, position_text, status_json, status_word
     from dolittle_cli.project import use
 
     async with use(place, makes_store=False) as microservice:
@@ -75,14 +75,14 @@ async def _list(place: Place, *, as_json: bool) -> None:
                 status.id,
                 status_word(status),
                 position_text(status),
-                behind_text(status),
+                lag_text(status),
                 str(len(status.failing)),
                 str(count),
             )
             for status, count in found
         ]
         console.table(
-            ("projection", "id", "status", "position", "behind", "failing", "read models"), rows
+            ("projection", "id", "status", "position", "lag", "failing", "read models"), rows
         )
     else:
         console.note("no projections: add one with dolittle add projection NAME --on EVENT")
@@ -118,7 +118,7 @@ async def _show(place: Place, name: str, count: int, *, as_json: bool) -> None:
         write_failing(console, status.failing)
     if total > len(documents):
         console.note(f"the first {len(documents)} of {total} read models; for more: -n {total}")
-    _say_if_behind(status)
+    _say_lag(status)
 
 
 async def _show_document(place: Place, name: str, key: str, *, as_json: bool) -> None:
@@ -132,7 +132,7 @@ async def _show_document(place: Place, name: str, key: str, *, as_json: bool) ->
         models = microservice.projection_by_name(name)
         content = await models.raw(key)
         known = [item for item, _ in await models.raw_page()] if content is None else []
-    _say_if_behind(status)
+    _say_lag(status)
     if content is None:
         raise Unknown(f"read model of {declaration.name} with the key", key, known)
     document = json_module.loads(content)
@@ -143,14 +143,14 @@ async def _show_document(place: Place, name: str, key: str, *, as_json: bool) ->
         console.data(json_module.dumps(document, ensure_ascii=False, indent=2))
 
 
-def _say_if_behind(status: ProcessorStatus) -> None:
+def _say_lag(status: ProcessorStatus) -> None:
     from dolittle_cli.console import Console
-    from dolittle_cli.processors import behind_text
+    from dolittle_cli.processors import lag_text
 
     if status.behind:
         Console().note(
-            f"{status.name} is {behind_text(status)} events behind: is the microservice running "
-            "(dolittle run)?"
+            f"{status.name} lags: events still to come: {lag_text(status)}. Is the microservice "
+            "running (dolittle run)?"
         )
 
 
