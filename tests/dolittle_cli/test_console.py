@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from dolittle_cli.console import Console, printable
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def use_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let stdout be a terminal of 20 columns; in the test itself, where pytest leaves it alone."""
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def test_json_is_one_line_and_keeps_letters_as_they_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Console().json({"dish": "Käse\nTaco"})
+    assert capsys.readouterr().out == '{"dish": "Käse\\nTaco"}\n'
+
+
+def test_notes_warnings_and_errors_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    console.note("a")
+    console.warning("b")
+    console.error("c", "d")
+    console.error("e")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "a\nwarning: b\nerror: c\nhint: d\nerror: e\n"
+
+
+def test_a_table_is_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().table(("name", "id"), [("a", "x" * 300), ("寿司", "y")])
+    assert capsys.readouterr().out.splitlines() == ["NAME  ID", "a     " + "x" * 300, "寿司  y"]
+
+
+def test_control_characters_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().table(("name",), [("red\033[31m\nline",)])
+    assert capsys.readouterr().out.splitlines() == ["NAME", "red\\x1b[31m\\nline"]
+    assert printable("Käse 寿司") == "Käse 寿司"
+
+
+def test_colour_is_for_terminals_without_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_terminal(monkeypatch)
+    assert Console().bold("x") != "x"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert Console().bold("x") == "x"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert Console().bold("x") == "x"
+
+
+def test_there_is_no_colour_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Console().bold("x") == "x"
+
+
+def test_a_line_is_cut_at_the_edge_of_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_terminal(monkeypatch)
+    assert Console().cut("12345  ", "abcdefghijklmnop") == "12345  abcdefghijkl…"
+    assert Console().cut("12345  ", "abcdefghijklm") == "12345  abcdefghijklm"
+    assert Console().cut("1" * 30, "abc") == "1" * 30
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert Console().cut("12345  ", "abcdefghijklmnop") == "12345  abcdefghijklmnop"
+
+
+def test_progress_is_for_terminals(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Console().progress("half")
+    assert capsys.readouterr().err == ""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    Console().progress("half")
+    assert terminal.getvalue() == "\r\033[Khalf"
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_yes"),
+    [("y\n", True), ("YES\n", True), ("\n", False), ("", False), ("n\n", False), ("yep\n", False)],
+)
+def test_only_a_yes_is_a_yes(
+    answer: str,
+    is_yes: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    assert Console().confirm("replay?") is is_yes
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "replay? [y/N] ")
