@@ -49,6 +49,33 @@ class Kitchen(AggregateRoot):
         self.ingredients -= 1
 '''
 
+AGGREGATE_TEST = '''\
+"""What a kitchen promises."""
+
+from dolittle.testing import given
+
+from kitchen.aggregates.kitchen import Kitchen
+from kitchen.events.dish_prepared import DishPrepared
+
+TACO = DishPrepared(dish="Bean Blaster Taco", chef="Mr. Taco")
+
+
+def test_a_kitchen_prepares_a_dish() -> None:
+    done = given(Kitchen, "Dolittle Tacos").when(
+        Kitchen.prepare_dish, dish="Bean Blaster Taco", chef="Mr. Taco"
+    )
+
+    done.then(TACO)
+
+
+def test_a_kitchen_without_ingredients_refuses_a_dish() -> None:
+    done = given(Kitchen, "Dolittle Tacos", TACO, TACO).when(
+        Kitchen.prepare_dish, dish="Chili Canon Wrap", chef="Mrs. Tex Mex"
+    )
+
+    done.then_refused("We have run out of ingredients, sorry!")
+'''
+
 HANDLER = '''\
 """Announces each dish."""
 
@@ -71,6 +98,28 @@ class DishHandler:
         log.info("%s has prepared %s. Yummm!", event.chef, event.dish)
 '''
 
+HANDLER_TEST = '''\
+"""What the handler of dishes says."""
+
+import logging
+
+import pytest
+from dolittle.testing import given_events
+
+from kitchen.events.dish_prepared import DishPrepared
+from kitchen.handlers.dish_handler import DishHandler
+
+
+def test_each_dish_is_announced(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    given_events(
+        DishPrepared(dish="Bean Blaster Taco", chef="Mr. Taco"), source="Dolittle Tacos"
+    ).handled_by(DishHandler())
+
+    assert caplog.messages == ["Mr. Taco has prepared Bean Blaster Taco. Yummm!"]
+'''
+
 
 class Unexpected(Exception):
     """Something in the demonstration did not go as it should."""
@@ -86,6 +135,8 @@ class Demonstration:
             **os.environ,
             "PATH": f"{dolittle.parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "PYTHONUNBUFFERED": "1",
+            # The project's tests run as its owner would run them, without the plug-ins of ours.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
         self._server: subprocess.Popen[str] | None = None
         self._printed: list[str] = []
@@ -93,11 +144,11 @@ class Demonstration:
 
     def say(self, text: str) -> None:
         """Print a line of explanation."""
-        print(f"\n# {text}", flush=True)
+        show(f"\n# {text}")
 
     def type(self, command: str, *, exit_code: int = 0, expect: str = "") -> str:
         """Print a command, run it, print what it prints, and check its exit code."""
-        print(f"$ {command}", flush=True)
+        show(f"$ {command}")
         if command.startswith("cd "):
             self._folder = self._folder / command[3:]
             return ""
@@ -112,7 +163,8 @@ class Demonstration:
             timeout=60,
             check=False,
         )
-        print(done.stdout, end="", flush=True)
+        if done.stdout:
+            show(done.stdout.rstrip("\n"))
         if done.returncode != exit_code:
             raise Unexpected(f"{command}: exit code {done.returncode}, not {exit_code}")
         if expect not in done.stdout:
@@ -125,11 +177,11 @@ class Demonstration:
         if not target.is_file():
             raise Unexpected(f"{path} was not generated")
         target.write_text(text)
-        print(f"  (edited {path})", flush=True)
+        show(f"  (edited {path})")
 
     def start(self, command: str) -> None:
         """Start a command that goes on, with its output marked by a bar."""
-        print(f"$ {command} &", flush=True)
+        show(f"$ {command} &")
         self._server = subprocess.Popen(
             shlex.split(command),
             cwd=self._folder,
@@ -145,7 +197,7 @@ class Demonstration:
         assert self._server is not None
         assert self._server.stdout is not None
         for line in self._server.stdout:
-            print(f"  | {line}", end="", flush=True)
+            show(f"  | {line}".rstrip())
             with self._grown:
                 self._printed.append(line)
                 self._grown.notify_all()
@@ -164,11 +216,11 @@ class Demonstration:
         url = f"http://127.0.0.1:{PORT}{path}"
         data = None if body is None else json.dumps(body).encode()
         shown = "" if body is None else f" --json '{json.dumps(body)}'"
-        print(f"$ curl {url}{shown}", flush=True)
+        show(f"$ curl {url}{shown}")
         request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=10) as response:
             text = response.read().decode()
-        print(text, flush=True)
+        show(text)
         return json.loads(text)
 
     def stop(self) -> None:
@@ -184,6 +236,12 @@ class Demonstration:
             raise Unexpected("dolittle run did not stop within 10 s of Ctrl-C") from None
 
 
+def show(text: str) -> None:
+    """Print lines whole, whichever thread they come from."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def demonstrate(demo: Demonstration) -> None:
     """Type the commands, one after another."""
     demo.say("A microservice, from nothing")
@@ -194,18 +252,23 @@ def demonstrate(demo: Demonstration) -> None:
         "dolittle add aggregate Kitchen ingredients:int=2 --command prepare_dish=DishPrepared"
     )
     demo.type("dolittle add handler DishHandler --on DishPrepared")
-    demo.type("dolittle add projection DishCounter --on DishPrepared --key dish count:int=0")
+    demo.type(
+        "dolittle add projection DishCounter --on DishPrepared --key dish dish:str count:int=0"
+    )
 
     demo.say("Its tests pass as they were generated")
-    demo.type(f"{shlex.quote(sys.executable)} -m pytest -q", expect="passed")
+    demo.type("python -m pytest -q", expect="passed")
 
     demo.say("Its owner adds a rule, and words of their own")
     demo.write("kitchen/aggregates/kitchen.py", AGGREGATE)
     demo.write("kitchen/handlers/dish_handler.py", HANDLER)
+    demo.write("tests/aggregates/test_kitchen.py", AGGREGATE_TEST)
+    demo.write("tests/handlers/test_dish_handler.py", HANDLER_TEST)
+    demo.type("python -m pytest -q", expect="passed")
 
     demo.say("It runs: no service to install, nothing to configure")
     demo.start(f"dolittle run --port {PORT}")
-    demo.await_line(f"127.0.0.1:{PORT}", STARTED_S_MAX)
+    demo.await_line("Ctrl-C", STARTED_S_MAX)
 
     demo.say("A second terminal: commands, guarded by the rule")
     perform = 'dolittle perform Kitchen "Dolittle Tacos" prepare_dish'
@@ -263,9 +326,9 @@ def main() -> int:
         demo.stop()
     took_s = time.monotonic() - begun
     where = os.path.relpath(folder / "kitchen")
-    print(f"\n# Done in {took_s:.0f} s. The project is in {where}: go on with")
-    print(f"  cd {where}")
-    print(f"  {os.path.relpath(options.dolittle.absolute(), folder / 'kitchen')} run")
+    show(f"\n# Done in {took_s:.0f} s. The project is in {where}: go on with")
+    show(f"  cd {where}")
+    show(f"  {os.path.relpath(options.dolittle.absolute(), folder / 'kitchen')} run")
     return 0
 
 

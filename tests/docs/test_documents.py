@@ -6,6 +6,7 @@ In these documents
   a line, and for any lines where it stands alone;
 - a ``console second terminal`` block starts a command that goes on, or, without a command,
   holds lines that the last such command prints next;
+- a ``python`` block runs, after the ``python`` blocks before it;
 - a ``python path`` or ``toml path`` block is the whole new text of that file.
 """
 
@@ -47,7 +48,8 @@ class Background:
     grown: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reading = threading.Thread(target=self._read, daemon=True)
+        self.reading.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -130,6 +132,8 @@ class Reader:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "NO_COLOR": "1",
             "COLUMNS": "200",
+            # The project's tests run as its owner would run them, without the plug-ins of ours.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
         self.environment.pop("PYTHONPATH", None)
 
@@ -197,7 +201,9 @@ class Reader:
             except subprocess.TimeoutExpired:
                 background.process.kill()
                 background.process.wait()
+            background.reading.join(BACKGROUND_S_MAX)
             assert background.process.stdout is not None
+            background.process.stdout.close()
 
 
 @pytest.mark.slow
@@ -214,3 +220,12 @@ def test_a_document_is_true_when_it_is_typed(document: str, tmp_path: Path) -> N
             reader.follow(block)
     finally:
         reader.leave()
+
+
+def test_the_code_in_the_readme_runs() -> None:
+    code = [block for block in blocks(ROOT / "README.md") if block.info == "python"]
+    assert len(code) >= 2
+    namespace: dict[str, object] = {"__name__": "readme"}
+    for block in code:
+        source = "\n" * block.line + block.text
+        exec(compile(source, "README.md", "exec"), namespace)
