@@ -17,7 +17,7 @@ from dolittle.engines.file.line import SUM_END, StoredCommit
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.synced import Mark
 from dolittle.engines.file.tail import PLACE_BYTES, KnownPlace, Posting, Tail
-from dolittle.errors import StoreDamaged
+from dolittle.errors import StoreClosed, StoreDamaged
 from dolittle.store import Stream
 
 T = TypeVar("T")
@@ -48,6 +48,7 @@ class Lookup:
         self._versions: dict[Stream, int] = {}
         self._last_sum = 0
         self._remembered: set[int] = set()
+        self._is_closed = False
         self.damage: StoreDamaged | None = None
         self._index = self._open()
         self._tail = self._tail_behind(self._index.indexed())
@@ -149,6 +150,11 @@ class Lookup:
                 self._last_sum = int(line[SUM_END - 8 : SUM_END], 16)
 
     @property
+    def indexed_address(self) -> int:
+        """Up to where the index holds the log; behind it the tail does."""
+        return self._tail.start
+
+    @property
     def is_flush_due(self) -> bool:
         """Whether the tail is large enough to go into the index."""
         tail = self._tail
@@ -187,7 +193,9 @@ class Lookup:
             return
         tail = self._tail
         indexed = Indexed(tail.end, tail.position, mark.attested, tail.last_address, self._last_sum)
-        self._index.add(tail, indexed, self._sealed(tail.end))
+        sealed = self._sealed(tail.end)
+        self._index.add(tail, indexed, sealed)
+        self._remembered.update(segment.first_position for segment in sealed)
         self._tail = Tail(
             tail.end, tail.position, tail.places[-1].address if tail.places else tail.last_place
         )
@@ -209,7 +217,6 @@ class Lookup:
                 continue
             stat = self._files.stat(segment.path)
             if segment.base + stat.st_size <= end:
-                self._remembered.add(segment.first_position)
                 found.append(
                     SealedSegment(
                         segment.first_position, segment.base, stat.st_size, stat.st_mtime_ns
@@ -233,6 +240,8 @@ class Lookup:
     def _ask(self, question: Callable[[Index], T]) -> T:
         """Ask the index; make it anew where it is damaged."""
         with self._mutex:
+            if self._is_closed:
+                raise StoreClosed(self.path.parent)
             try:
                 return question(self._index)
             except sqlite3.DatabaseError:
@@ -340,4 +349,5 @@ class Lookup:
     def close(self) -> None:
         """Let go of the index."""
         with self._mutex:
+            self._is_closed = True
             self._index.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dolittle.engines.file.files import Files, make_folder, opened, write_durably
-from dolittle.engines.file.line import LINE_BYTES_MAX, decode, is_intact, microseconds
+from dolittle.engines.file.line import LINE_BYTES_MAX, PREFIX, decode, is_intact, microseconds
 from dolittle.engines.file.segments import BLOCK_BYTES, Segment, Segments
 from dolittle.errors import StoreDamaged
 
@@ -100,13 +100,25 @@ def _proof_behind(segments: Segments, segment: Segment, offset: int, size: int, 
     """Return the greatest position that an intact line behind a bad place calls synced."""
     greatest = 0
     for _, line in _raw_lines(segments, segment, size, offset):
-        if line.endswith(b"\n") and is_intact(line[:-1], seed):
-            try:
-                greatest = max(greatest, decode(line[:-1]).synced)
-            except ValueError:
-                # Intact by chance or by hand; it says nothing that could be a proof.
-                continue
+        if not line.endswith(b"\n"):
+            continue
+        begin = 0
+        # A damaged newline makes one line of two; the second is as good a witness as any.
+        while begin >= 0:
+            part = line[begin:-1]
+            if is_intact(part, seed):
+                greatest = max(greatest, _synced_of(part))
+                break
+            begin = line.find(PREFIX, begin + 1)
     return greatest
+
+
+def _synced_of(line: bytes) -> int:
+    try:
+        return decode(line).synced
+    except ValueError:
+        # Intact by chance or by hand; it says nothing that could be a proof.
+        return 0
 
 
 def _raw_lines(

@@ -101,6 +101,8 @@ class Segments:
     def at(self, address: int) -> Segment:
         """Return the segment that holds an address, or would hold it next."""
         with self._mutex:
+            if not self._all:
+                return Segment(0, segment_path(self._folder, 0), 0)
             return self._all[max(bisect.bisect_right(self._bases, address) - 1, 0)]
 
     def end_of(self, segment: Segment) -> int | None:

@@ -177,12 +177,13 @@ class FileStore:
             looks = SealedSegment(
                 segment.first_position, segment.base, stat.st_size, stat.st_mtime_ns
             )
-            if known is None or known == looks:
+            is_new = known is None and self._lookup.indexed_address < following.base
+            if is_new or known == looks:
                 continue
             damage = self._read_whole(segment, following)
             if damage is not None:
                 return damage
-            if known.size != looks.size or known.base != looks.base:
+            if known is not None and known.base + known.size != looks.base + looks.size:
                 self._lookup.rebuild()
                 return None
             self._lookup.remember(looks)

@@ -1,0 +1,147 @@
+"""What a line says is what was committed, and no flipped bit of it passes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from dolittle.engines.file import FileStore
+from dolittle.engines.file import line as line_module
+from dolittle.engines.file.line import (
+    Place,
+    decode,
+    encode,
+    is_intact,
+    microseconds,
+    seed_of,
+    storable,
+    store,
+    time_of,
+)
+from dolittle.errors import PayloadDoesNotFit
+from dolittle.execution import ExecutionContext
+from dolittle.store import Commit, EventToCommit
+from dolittle.testing.contract import MovableClock, a_commit, an_event
+
+SEED = seed_of("0" * 32)
+TIME = datetime(2026, 11, 24, 11, 20, 0, 123456, tzinfo=UTC)
+
+GOLDEN_SHORT = (
+    b'{"sum":"ddf17a72","position":7,"synced":5,"commit":"one","time":'
+    b'"2026-11-24T11:20:00.123456Z","events":[{"type":"DishPrepared","source":"Dolittle Tacos",'
+    b'"content":{"dish":"Bean Blaster Taco"}}]}\n'
+)
+GOLDEN_FULL = (
+    b'{"sum":"5d8c9877","position":0,"synced":0,"commit":"two","time":'
+    b'"2026-11-24T11:20:00.123456Z","correlation":"c","causation":"one/0","context":{"version":'
+    b'"1.2.0","environment":"test","claims":{"sub":"Mr. Taco"}},"events":[{"type":"DishPrepared",'
+    b'"generation":2,"source":"Dolittle Tacos","aggregate":"Kitchen","version":3,"public":true,'
+    b'"content":{}}]}\n'
+)
+
+
+def short() -> bytes:
+    return encode(store(a_commit(id="one"), Place(7, 5, TIME), [0]), SEED)
+
+
+def full() -> bytes:
+    context = ExecutionContext(
+        correlation="c",
+        causation="one/0",
+        version="1.2.0",
+        environment="test",
+        claims={"sub": "Mr. Taco"},
+    )
+    event = EventToCommit("DishPrepared", "Dolittle Tacos", b"{}", 2, True, "Kitchen")
+    return encode(store(Commit("two", (event,), context), Place(0, 0, TIME), [3]), SEED)
+
+
+def test_the_format_is_that_of_the_golden_lines() -> None:
+    assert short() == GOLDEN_SHORT
+    assert full() == GOLDEN_FULL
+
+
+def test_a_line_is_one_json_object_for_any_reader() -> None:
+    said = msgspec.json.decode(full())
+    assert said["events"][0]["content"] == {}
+    assert said["context"]["claims"] == {"sub": "Mr. Taco"}
+    assert short().count(b"\n") == 1
+
+
+def test_what_is_decoded_is_what_was_encoded() -> None:
+    stored = decode(full()[:-1])
+    assert encode(stored, SEED) == full()
+
+
+@pytest.mark.parametrize("line", [GOLDEN_SHORT, GOLDEN_FULL])
+def test_no_flipped_bit_passes(line: bytes) -> None:
+    line = line[:-1]
+    assert is_intact(line, SEED)
+    for bit in range(len(line) * 8):
+        flipped = bytearray(line)
+        flipped[bit // 8] ^= 1 << bit % 8
+        assert not is_intact(bytes(flipped), SEED), bit
+
+
+def test_a_line_of_another_store_does_not_pass() -> None:
+    assert not is_intact(short()[:-1], seed_of("1" * 32))
+
+
+def test_no_part_of_a_line_passes() -> None:
+    line = short()[:-1]
+    assert not any(is_intact(line[:end], SEED) for end in range(len(line)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"1",
+        b"null",
+        b"{",
+        b"{}{}",
+        b'{"a":\xff}',
+        b'{"a":"\n"}',
+        b'{"a":"\xff"}',
+        b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"\xef\xbb\xbf{}",
+        b'{"a":NaN}',
+    ],
+)
+def test_content_that_is_not_one_json_object_is_refused(content: bytes) -> None:
+    with pytest.raises(PayloadDoesNotFit, match="event type DishPrepared"):
+        storable(a_commit(an_event(), an_event(content=content)))
+
+
+def test_content_over_several_lines_is_stored_on_one() -> None:
+    commit = storable(a_commit(an_event(content=b'{\n\t"a": [1,\r\n 2]}')))
+    assert commit.events[0].content == b'{"a":[1,2]}'
+
+
+def test_content_on_one_line_is_kept_byte_for_byte() -> None:
+    commit = a_commit(an_event(content=b'{ "a" : 1.50, "b":"\\u00fc" }'))
+    assert storable(commit) is commit
+
+
+async def test_a_name_that_utf_8_cannot_say_fails_its_commit_alone(tmp_path: Path) -> None:
+    store_ = await FileStore.open(tmp_path, clock=MovableClock())
+    with pytest.raises(ValueError, match="surrogates"):
+        await store_.commit(a_commit(an_event("\ud800")))
+    assert (await store_.commit(a_commit())).position == 0
+    await store_.close()
+
+
+def test_times_survive_exactly() -> None:
+    for time in (TIME, datetime(1970, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+        assert time_of(microseconds(time)) == time
+
+
+def test_a_line_without_events_is_none() -> None:
+    with pytest.raises(ValueError, match="without events"):
+        line_module.decode(
+            b'{"position":0,"synced":0,"commit":"a","time":"2026-11-24T00:00:00Z","events":[]}'
+        )
