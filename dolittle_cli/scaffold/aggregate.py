@@ -208,6 +208,7 @@ def _test(
         "imports": project.imports(*needs),
         "name": name,
         "snake": snake(name),
+        "has_fields": bool(fields),
         "begins": call(f'given({name}, "a source").then_state', begins) if begins else "",
         "commands": commands,
     }

@@ -135,7 +135,7 @@ def sample(of: FieldType, word: str) -> Code | None:
             imports = frozenset([(module, name)] if module else [])
             return Code(f"{name}.{member(values[0])}", imports)
         case Listed(item):
-            inner = sample(item, word)
+            inner = sample(item, _one_of(word))
             if inner is None:
                 return Code("[]")
             return Code(Group("[", (inner.node,), "]", "collection"), inner.imports)
@@ -161,7 +161,7 @@ def stored_sample(of: FieldType, word: str) -> Node:
         case Listed(item):
             if sample(item, word) is None:
                 return "[]"
-            return Group("[", (stored_sample(item, word),), "]", "collection")
+            return Group("[", (stored_sample(item, _one_of(word)),), "]", "collection")
         case Mapped(item):
             if sample(item, word) is None:
                 return "{}"
@@ -312,7 +312,18 @@ def prefixed_entry(key: str, value: Node) -> Node:
 
 
 def _indefinite(word: str) -> str:
+    if _is_plural(word):
+        return f"some {word}"
     return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
+
+
+def _one_of(word: str) -> str:
+    """Return what one item of a list is about: ``tags`` → ``tag``."""
+    return word[:-1] if _is_plural(word) else word
+
+
+def _is_plural(word: str) -> bool:
+    return word.endswith("s") and not word.endswith(("ss", "us", "is"))
 
 
 _UTC: Final = frozenset({("datetime", "UTC"), ("datetime", "datetime")})

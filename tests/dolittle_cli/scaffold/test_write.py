@@ -1,0 +1,167 @@
+"""Writing a plan: all of it, or nothing."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from dolittle_cli.errors import CommandLineError
+from dolittle_cli.scaffold.plan import Action, FileAction, Plan, plan_files
+from dolittle_cli.scaffold.write import RealDisk, write_plan
+
+
+class FailingDisk(RealDisk):
+    """A disk on which one operation fails, and which may be interrupted by a person."""
+
+    def __init__(self, fails_at: int, error: BaseException) -> None:
+        self._left, self._error = fails_at, error
+
+    def make_folder(self, path: Path) -> None:
+        self._count(path)
+        super().make_folder(path)
+
+    def write_new(self, path: Path, data: bytes) -> None:
+        if self._left == 0:
+            path.write_bytes(data[:1])  # what a full disk leaves
+        self._count(path)
+        super().write_new(path, data)
+
+    def move(self, source: Path, target: Path) -> None:
+        self._count(target)
+        super().move(source, target)
+
+    def delete(self, path: Path) -> None:
+        self._count(path)
+        super().delete(path)
+
+    def _count(self, path: Path) -> None:
+        if self._left == 0:
+            if isinstance(self._error, OSError):
+                self._error.filename = str(path)
+            raise self._error
+        self._left -= 1
+
+
+def no_space() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def read_only() -> OSError:
+    return OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def all_files(root: Path) -> dict[str, str | None]:
+    return {
+        str(path.relative_to(root)): path.read_text() if path.is_file() else None
+        for path in root.rglob("*")
+    }
+
+
+def a_plan(root: Path) -> Plan:
+    return Plan(
+        root,
+        (
+            FileAction(Action.CREATE, "deep/er/new.py", "new\n"),
+            FileAction(Action.DELETE, "deleted.py", before="deleted\n"),
+            FileAction(Action.EDIT, "edited.py", "after\n", before="before\n"),
+            FileAction(Action.IDENTICAL, "identical.py", "identical\n"),
+            FileAction(Action.CREATE, "last.py", "ü\n"),
+        ),
+    )
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "deleted.py").write_text("deleted\n")
+    (tmp_path / "edited.py").write_text("before\n")
+    (tmp_path / "identical.py").write_text("identical\n")
+    return tmp_path
+
+
+AFTER = {
+    "deep": None,
+    "deep/er": None,
+    "deep/er/new.py": "new\n",
+    "edited.py": "after\n",
+    "identical.py": "identical\n",
+    "last.py": "ü\n",
+}
+OPERATIONS = 9
+"""Two folders, three texts written, three moved, one file deleted."""
+
+
+def test_a_plan_is_written_whole(root: Path) -> None:
+    write_plan(a_plan(root))
+    assert all_files(root) == AFTER
+
+
+def test_identical_files_are_not_touched(root: Path) -> None:
+    before = (root / "identical.py").stat().st_mtime_ns
+    write_plan(a_plan(root))
+    assert (root / "identical.py").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("error", [no_space, read_only])
+@pytest.mark.parametrize("fails_at", range(OPERATIONS))
+def test_an_error_at_any_moment_leaves_everything_as_it_was(
+    root: Path, fails_at: int, error: type
+) -> None:
+    before = all_files(root)
+    cause = error()
+    with pytest.raises(CommandLineError, match="nothing was changed") as failed:
+        write_plan(a_plan(root), FailingDisk(fails_at, cause))
+    assert all_files(root) == before
+    assert os.strerror(cause.errno).lower() in str(failed.value)
+    assert str(root) in str(failed.value)
+    assert failed.value.hint
+    assert failed.value.__cause__ is cause
+
+
+def test_there_are_as_many_operations_as_are_made_to_fail(root: Path) -> None:
+    write_plan(a_plan(root), FailingDisk(OPERATIONS, no_space()))
+    assert all_files(root) == AFTER
+
+
+@pytest.mark.parametrize("fails_at", range(OPERATIONS))
+def test_an_interrupt_at_any_moment_leaves_everything_as_it_was(root: Path, fails_at: int) -> None:
+    before = all_files(root)
+    with pytest.raises(KeyboardInterrupt):
+        write_plan(a_plan(root), FailingDisk(fails_at, KeyboardInterrupt()))
+    assert all_files(root) == before
+
+
+@pytest.mark.parametrize("name", ["deleted.py", "edited.py", "last.py"])
+def test_a_file_that_changed_since_the_plan_was_made_is_not_overwritten(
+    root: Path, name: str
+) -> None:
+    plan = a_plan(root)
+    (root / name).write_text("somebody else\n")
+    before = all_files(root)
+    with pytest.raises(CommandLineError, match=f"{name} was changed while this command ran"):
+        write_plan(plan)
+    assert all_files(root) == before
+
+
+def test_what_cannot_be_undone_is_named(root: Path) -> None:
+    class Stubborn(FailingDisk):
+        def move(self, source: Path, target: Path) -> None:
+            if target.name == "new.py":
+                super().move(source, target)
+                target.unlink()
+                target.mkdir()
+                (target / "in the way").write_text("")
+                return
+            super().move(source, target)
+
+    with pytest.raises(CommandLineError, match="could not be put back") as failed:
+        write_plan(a_plan(root), Stubborn(6, no_space()))
+    assert str(root / "deep" / "er" / "new.py") in str(failed.value)
+
+
+def test_what_was_written_is_identical_when_planned_again(tmp_path: Path) -> None:
+    texts = {"a.py": "a\n", "b/c.py": "c\n"}
+    write_plan(plan_files(tmp_path / "new", texts))
+    assert plan_files(tmp_path / "new", texts).changes == ()
