@@ -63,7 +63,7 @@ async def examine(project: Path | None, tenant: str) -> AsyncIterator[Check]:
         return
     yield Check("project", "ok", f"{configuration.name} in {folder}")
     yield Check("configuration", "ok", f"{folder / FILE_NAME}, tenants: {', '.join(tenants)}")
-    for check in (*_declarations(places[0]), *_port(configuration)):
+    for check in (*_declarations(places[0]), *_port(configuration, places)):
         yield check
     for place in places:
         async for check in _store(place):
@@ -99,15 +99,16 @@ def _declarations(place: Place) -> Iterator[Check]:
     yield Check("declarations", "ok", ", ".join(parts))
 
 
-def _port(configuration: Configuration) -> Iterator[Check]:
+def _port(configuration: Configuration, places: list[Place]) -> Iterator[Check]:
     port = configuration.http_port
     try:
         listen(LOOPBACK, port).close()
     except PortTaken as error:
+        if any(_deliverer(place) for place in places):
+            yield Check("port", "ok", f"port {port} is in use, and the microservice is running")
+            return
         # An asked-for port has to be free for `dolittle run`; a default one moves on.
         status: Status = "wrong" if configuration.has_port else "note"
-        if "dolittle" in error.holder:
-            status = "note"
         yield Check("port", status, str(error), error.hint)
     except DolittleError as error:
         yield Check("port", "wrong", str(error), error.hint)
@@ -181,14 +182,20 @@ async def _state(place: Place) -> AsyncIterator[Check]:
     kinds = {item.name: item.kind for item in processors}
     for row in failing:
         yield _failing(group, row, kinds.get(row.name, "handler"))
-    lease = Lease(place.folder / DELIVERY_LOCK)
-    if not os.access(place.folder, os.W_OK):
-        return
+    deliverer = _deliverer(place)
+    yield Check(group, "ok", f"{deliverer or 'nobody'} delivers events now")
+
+
+def _deliverer(place: Place) -> str:
+    """Return who delivers a tenant's events, in words; empty if nobody does."""
+    path = place.folder / DELIVERY_LOCK
+    if not path.exists() or not os.access(path, os.W_OK):
+        return ""
+    lease = Lease(path)
     if lease.try_take():
         lease.let_go()
-        yield Check(group, "ok", "nobody delivers events now")
-    else:
-        yield Check(group, "ok", f"{lease.holder()} delivers events")
+        return ""
+    return lease.holder()
 
 
 def _failing(group: str, row: FailingPartition, kind: str) -> Check:

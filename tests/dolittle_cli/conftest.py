@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from dolittle.runtime.microservice import Microservice
+
+DELIVERED_S = 30.0
 
 KITCHEN = '''\
 """The kitchen."""
@@ -93,16 +99,43 @@ delay_s = 30.0
 
 
 @pytest.fixture
-def kitchen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def forget() -> Callable[[], None]:
+    """Forget what was imported, so that changed source is read again."""
+
+    def forget() -> None:
+        importlib.invalidate_caches()
+        for name in list(sys.modules):
+            if name.partition(".")[0] == "kitchen":
+                del sys.modules[name]
+
+    return forget
+
+
+@pytest.fixture
+def kitchen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forget: Callable[[], None]
+) -> Iterator[Path]:
     """A microservice's folder, the current one; what was imported from it is forgotten after."""
     project = tmp_path / "kitchen"
     (project / "kitchen").mkdir(parents=True)
     (project / "dolittle.toml").write_text(CONFIGURATION)
     (project / "kitchen" / "__init__.py").write_text(KITCHEN)
     monkeypatch.chdir(project)
-    path, modules = list(sys.path), set(sys.modules)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    path = list(sys.path)
     yield project
     sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        if name.partition(".")[0] == "kitchen":
-            del sys.modules[name]
+    forget()
+
+
+@pytest.fixture
+def deliver(kitchen: Path) -> Callable[[], None]:
+    """Let everything be handled that there is, as ``dolittle run`` does."""
+
+    async def run() -> None:
+        async with Microservice.open(kitchen) as microservice:
+            last = await microservice.store.head() - 1
+            for name in ("DishHandler", "DishCounter"):
+                await microservice.wait_until_seen(name, last, timeout_s=DELIVERED_S)
+
+    return lambda: asyncio.run(run())
