@@ -157,7 +157,9 @@ def how_it_ended(return_code: int) -> str:
 
 
 def _command(hosting: Hosting, listener: int, control: int, reports: int) -> list[str]:
-    command = [sys.executable, "-P", "-m", "dolittle.runtime.hosted"]
+    # -B: compiled code is told from changed code by its size and the second it was saved in, so
+    # that of two quick saves the first one could be loaded. -P: not from the current folder.
+    command = [sys.executable, "-B", "-P", "-m", "dolittle.runtime.hosted"]
     command += ["--project", str(hosting.project), "--address", hosting.address]
     command += ["--port", str(hosting.port)]
     for name in hosting.allowed_hosts:
