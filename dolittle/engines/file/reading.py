@@ -41,22 +41,20 @@ class Reader:
             StoreDamaged: After the pages before the damage.
         """
         start = max(selection.start, START)
-        position = -1
         for commits, next_position in self._batches(selection, start):
             events = _select(commits, selection, start)
             end = max(start, min(next_position, selection.stop))
             for begin in range(0, len(events) or 1, PAGE_EVENTS):
                 page = events[begin : begin + PAGE_EVENTS]
                 following = events[begin + PAGE_EVENTS : begin + PAGE_EVENTS + 1]
-                position = following[0].position if following else end
-                yield Page(page, position)
-        final = max(start, min(self._log.mark().position, selection.stop))
-        if position < 0 or (selection.until is not None and position < final):
-            yield Page([], final)
+                yield Page(page, following[0].position if following else end)
 
     def _batches(self, selection: Selection, start: int) -> Iterator[Batch]:
-        if min(self._log.mark().position, selection.stop) <= start:
+        """Yield at least one batch; the last one reaches the end of what can be selected now."""
+        head = self._log.mark().position
+        if min(head, selection.stop) <= start:
             self._raise_damage(start, selection)
+            yield [], head
             return
         postings = self._postings(selection)
         if postings is not None or selection.correlation:
@@ -90,6 +88,8 @@ class Reader:
                     return
                 raise damage
             if selection.until is not None and commits[-1].time >= selection.until:
+                # Time never goes back: nothing that follows is selected.
+                yield [], mark.position
                 return
             address = lines.next_address
 
