@@ -17,6 +17,7 @@ from dolittle.projections import (
     by_static,
     projection,
 )
+from dolittle.upcasters import upcaster
 
 if TYPE_CHECKING:
     from dolittle.runtime.microservice import Microservice
@@ -44,6 +45,7 @@ __all__ = [
     "on",
     "projection",
     "side_effect",
+    "upcaster",
 ]
 
 

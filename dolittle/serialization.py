@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,9 +16,23 @@ NESTING_MAX: Final = 64
 
 
 class EventTypes:
-    """The event types of one microservice: classes by stored id, and back."""
+    """The event types of one microservice: classes by stored id, and back.
 
-    def __init__(self, classes: Iterable[type] = ()) -> None:
+    A stored event of an older generation is read through the upcasters of its type.
+    """
+
+    def __init__(
+        self,
+        classes: Iterable[type] = (),
+        upcasters: Mapping[str, Sequence[Callable[[dict[str, Any]], dict[str, Any]]]] | None = None,
+    ) -> None:
+        """Make a set of event types.
+
+        Args:
+            classes: Of the event types.
+            upcasters: By event type id, the functions from generation 1 on, without a hole.
+        """
+        self._upcasters = upcasters or {}
         self._by_id: dict[str, tuple[type, EventType, msgspec.json.Decoder[Any]]] = {}
         for cls in classes:
             self.add(cls)
@@ -64,8 +78,8 @@ class EventTypes:
         """Turn a stored event into its class.
 
         Raises:
-            UnreadableEvent: No class has this id, the stored generation is newer or older than
-                the class, or the content does not fit.
+            UnreadableEvent: No class has this id, the stored generation is newer than the
+                class, no upcaster takes it, an upcaster failed, or the content does not fit.
         """
         entry = self._by_id.get(event.type_id)
         if entry is None:
@@ -73,17 +87,32 @@ class EventTypes:
                 event.position, event.type_id, event.generation, "no class has this event type id"
             )
         if event.generation != entry[1].generation:
-            raise UnreadableEvent(
-                event.position,
-                event.type_id,
-                event.generation,
-                f"the class {entry[1].alias} is generation {entry[1].generation}",
-            )
+            return self._upcast(event, entry[0], entry[1])
         try:
             return entry[2].decode(event.content)
         except (msgspec.MsgspecError, ValueError, TypeError) as error:
             raise UnreadableEvent(
                 event.position, event.type_id, event.generation, str(error)
+            ) from error
+
+    def _upcast(self, event: CommittedEvent, cls: type, event_type: EventType) -> Any:
+        steps = self._upcasters.get(event.type_id, ())
+        needed = steps[event.generation - 1 : event_type.generation - 1]
+        if len(needed) != event_type.generation - event.generation:
+            raise UnreadableEvent(
+                event.position,
+                event.type_id,
+                event.generation,
+                f"the class {event_type.alias} is generation {event_type.generation}",
+            )
+        try:
+            content = msgspec.json.decode(event.content)
+            for step in needed:
+                content = step(content)
+            return msgspec.convert(content, cls)
+        except Exception as error:  # an upcaster is the user's code: it may raise anything
+            raise UnreadableEvent(
+                event.position, event.type_id, event.generation, f"{type(error).__name__}: {error}"
             ) from error
 
 

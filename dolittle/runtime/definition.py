@@ -19,6 +19,12 @@ from dolittle.events import EventTypeDeclaration, check_event_type
 from dolittle.handlers import EventHandlerDeclaration, check_event_handler
 from dolittle.projections import ProjectionDeclaration, check_projection
 from dolittle.serialization import EventTypes
+from dolittle.upcasters import (
+    UpcasterDeclaration,
+    chains,
+    check_upcasters,
+    upcaster_declaration_of,
+)
 
 D = TypeVar("D", bound=Declaration)
 
@@ -76,20 +82,26 @@ def load_definition(package: str, root: Path) -> Definition:
             sys.path.insert(0, str(folder))
     problems: list[Problem] = []
     modules = list(_import_all(package, root, problems))
-    return _define(package, list(_declarations(modules)), problems)
+    return _define(package, list(_declarations(modules)), list(_upcasters(modules)), problems)
 
 
-def define(package: str, classes: list[type]) -> Definition:
-    """Build a definition from decorated classes, without a package: for tests.
+def define(package: str, declared: list[Any]) -> Definition:
+    """Build a definition from decorated classes and upcasters, without a package: for tests.
 
     Raises:
         DeclarationErrors: A declaration cannot work.
     """
-    found = [cls.__dict__[MARK] for cls in classes if MARK in cls.__dict__]
-    return _define(package, found, [])
+    found = [item.__dict__[MARK] for item in declared if MARK in item.__dict__]
+    upcasters = [item for item in found if isinstance(item, UpcasterDeclaration)]
+    return _define(package, [item for item in found if item not in upcasters], upcasters, [])
 
 
-def _define(package: str, found: list[Declaration], problems: list[Problem]) -> Definition:
+def _define(
+    package: str,
+    found: list[Declaration],
+    upcasters: list[UpcasterDeclaration],
+    problems: list[Problem],
+) -> Definition:
     events = [item for item in found if isinstance(item, EventTypeDeclaration)]
     aggregates = [item for item in found if isinstance(item, AggregateRootDeclaration)]
     handlers = [item for item in found if isinstance(item, EventHandlerDeclaration)]
@@ -109,6 +121,7 @@ def _define(package: str, found: list[Declaration], problems: list[Problem]) -> 
     problems += _duplicates("aggregate root", aggregates, _id)
     problems += _duplicates("handler or projection", processors, _id)
     problems += _same_names("event type", events, lambda item: str(item.event_type.id))
+    problems += check_upcasters(events, upcasters)
     problems += _same_names("aggregate root", aggregates, _id)
     problems += _same_names("handler or projection", processors, _id)
     if problems:
@@ -116,7 +129,7 @@ def _define(package: str, found: list[Declaration], problems: list[Problem]) -> 
         raise DeclarationErrors(package, [(p.path, p.line, p.message, p.hint) for p in ordered])
     return Definition(
         package,
-        EventTypes(item.cls for item in events),
+        EventTypes((item.cls for item in events), chains(upcasters)),
         {item.name: item for item in aggregates},
         {item.name: item for item in handlers},
         {item.name: item for item in projections},
@@ -178,6 +191,14 @@ def _declarations(modules: list[ModuleType]) -> Iterator[Declaration]:
             declaration = value.__dict__.get(MARK)
             if isinstance(declaration, Declaration) and id(declaration) not in seen:
                 seen.add(id(declaration))
+                yield declaration
+
+
+def _upcasters(modules: list[ModuleType]) -> Iterator[UpcasterDeclaration]:
+    for module in modules:
+        for value in list(vars(module).values()):
+            declaration = upcaster_declaration_of(value)
+            if declaration is not None and value.__module__ == module.__name__:
                 yield declaration
 
 
