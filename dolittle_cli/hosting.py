@@ -20,8 +20,7 @@ from dolittle.runtime.configuration import (
     load_configuration,
 )
 from dolittle.runtime.host import Hosting, configure_logging, host, load_service
-from dolittle.runtime.http.security import ANY_HOST, WILDCARD_ADDRESSES
-from dolittle.runtime.ports import listen
+from dolittle.runtime.ports import ANY_HOST, LOOPBACK, WILDCARD_ADDRESSES, listen
 from dolittle.runtime.reports import Report, Tell
 from dolittle.runtime.stopping import Stopping, stop_signals
 from dolittle.runtime.supervisor import Supervisor
@@ -238,7 +237,7 @@ def _check_hosts(asked: Asked) -> None:
 
 def _reachable(asked: Asked) -> tuple[tuple[str, str], ...]:
     """Return what is to be said where other machines can reach the port."""
-    if asked.address in ("127.0.0.1", "localhost", "::1"):
+    if asked.address in (LOOPBACK, "localhost", "::1"):
         return ()
     answered = ", ".join(asked.allowed_hosts) or "this machine's own names only"
     if ANY_HOST in asked.allowed_hosts:
@@ -247,7 +246,7 @@ def _reachable(asked: Asked) -> tuple[tuple[str, str], ...]:
 
 
 def _url(address: str, port: int) -> str:
-    shown = "127.0.0.1" if address in WILDCARD_ADDRESSES else address
+    shown = LOOPBACK if address in WILDCARD_ADDRESSES else address
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 

@@ -10,6 +10,12 @@ from typing import Final
 from dolittle.errors import DolittleError
 
 LOOPBACK: Final = "127.0.0.1"
+WILDCARD_ADDRESSES: Final = ("0.0.0.0", "::", "")
+"""They stand for every address of this machine."""
+
+ANY_HOST: Final = "*"
+"""Among the hosts that are answered: every one."""
+
 PORTS_TRIED_MAX: Final = 100
 """How many ports above a taken one are tried."""
 

@@ -17,10 +17,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dolittle.runtime.http.problems import CrossSite, HttpError, Misdirected, problem
+from dolittle.runtime.ports import ANY_HOST, WILDCARD_ADDRESSES
 
-ANY_HOST: Final = "*"
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-WILDCARD_ADDRESSES: Final = ("0.0.0.0", "::", "")
 
 _HEADERS: Final = {
     "x-content-type-options": "nosniff",
