@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from dolittle.declarations import MARK, Declaration, Problem
-from dolittle.errors import DeclarationErrors
+from dolittle.errors import DeclarationErrors, PayloadDoesNotFit
 from dolittle.events import EventTypeDeclaration, check_event_type, event_type_of
 from dolittle.serialization import encode
 
@@ -34,7 +34,7 @@ def stored_and_read(events: Iterable[object]) -> list[object]:
     Raises:
         TypeError: Something is no event.
         DeclarationErrors: An event type cannot be stored.
-        PayloadDoesNotFit: A value does not fit its field.
+        PayloadDoesNotFit: A value does not fit its field, or would be read back as another one.
     """
     return [_stored_and_read(event) for event in events]
 
@@ -64,7 +64,14 @@ def _stored_and_read(event: object) -> object:
     declaration = vars(type(event))[MARK]
     if isinstance(declaration, EventTypeDeclaration):
         checked(declaration, check_event_type)
-    return msgspec.json.decode(encode(event), type=type(event))
+    read: object = msgspec.json.decode(encode(event), type=type(event))
+    if read != event:
+        raise PayloadDoesNotFit(
+            f"event type {type(event).__name__}",
+            f"{event!r} would be read back as {read!r}",
+            hint="give each field a value of its own type",
+        )
+    return read
 
 
 def _refuse(cls: type, problems: Iterable[Problem]) -> None:

@@ -32,3 +32,13 @@ def test_what_cannot_be_stored_is_refused() -> None:
         stored_content({"amount": 1})
     with pytest.raises(DeclarationErrors):
         stored_content(Strange(sort=1))
+
+
+def test_what_would_be_read_back_as_something_else_is_refused() -> None:
+    @event_type
+    class NoteMade:
+        text: str
+
+    with pytest.raises(PayloadDoesNotFit, match="would be read back as NoteMade") as refused:
+        stored_content(NoteMade(text=Decimal("9.50")))  # type: ignore[arg-type]
+    assert "Decimal('9.50')" in str(refused.value)
