@@ -119,7 +119,7 @@ def test_the_tests_that_are_generated_can_fail(tmp_path: Path) -> None:
         "events/order_placed.py": ("total: Decimal", "total: str"),
         "aggregates/order.py": ("self.total = event.total", "self.total = Decimal(1)"),
         "handlers/clerk.py": ("context.source, event", "event, context.source"),
-        "projections/orders.py": ("self.count += 1", "self.count += 2"),
+        "projections/orders.py": ("self.total = event.total", "self.total = Decimal(1)"),
     }
     for path, (old, new) in changes.items():
         file = project / "kitchen" / path
