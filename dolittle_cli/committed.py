@@ -29,4 +29,4 @@ def write_committed(committed: CommittedEvents | None, event_types: EventTypes) 
     if committed is None:
         console.note("nothing was committed: the command applied no event")
         return
-    EventLines(console, event_types, with_date=True).write(committed.events, titles=True)
+    EventLines(console, event_types, with_date=False).write(committed.events, titles=True)
