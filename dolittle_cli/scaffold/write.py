@@ -74,9 +74,8 @@ def write_plan(plan: Plan, disk: Disk | None = None) -> None:
     except OSError as error:
         left = writing.undo()
         reason = (error.strerror or str(error)).lower()
-        what = f" {error.filename}" if error.filename else ""
         raise CommandLineError(
-            f"cannot write{what}: {reason}; {_outcome(left)}",
+            f"cannot write {writing.at}: {reason}; {_outcome(left)}",
             hint="free some space, or make the folder writable, then repeat the command",
         ) from error
     except BaseException:
@@ -85,10 +84,15 @@ def write_plan(plan: Plan, disk: Disk | None = None) -> None:
 
 
 class _Writing:
-    """One attempt to write a plan, and what it has done so far."""
+    """One attempt to write a plan, and what it has done so far.
+
+    Attributes:
+        at: The file that is being written.
+    """
 
     def __init__(self, plan: Plan, disk: Disk) -> None:
         self._plan, self._disk = plan, disk
+        self.at = plan.root
         self._folders: list[Path] = []
         self._temporary: list[Path] = []
         self._done: list[FileAction] = []
@@ -96,7 +100,7 @@ class _Writing:
     def prepare(self) -> None:
         """Make folders and write new texts beside their targets."""
         for item in self._plan.changes:
-            target = self._target(item)
+            self.at = target = self._target(item)
             self._check_unchanged(item)
             if item.action is Action.DELETE:
                 continue
@@ -108,7 +112,7 @@ class _Writing:
     def commit(self) -> None:
         """Put everything in its place."""
         for item in self._plan.changes:
-            target = self._target(item)
+            self.at = target = self._target(item)
             self._check_unchanged(item)
             self._done.append(item)
             if item.action is Action.DELETE:
@@ -121,11 +125,11 @@ class _Writing:
         """Take everything back; return what could not be."""
         left: list[str] = []
         for temporary in self._temporary:
-            _attempt(left, temporary, partial(temporary.unlink, missing_ok=True))
+            _attempt(left, temporary, partial(_remove, temporary))
         for item in reversed(self._done):
             target = self._target(item)
             if item.action is Action.CREATE:
-                _attempt(left, target, partial(target.unlink, missing_ok=True))
+                _attempt(left, target, partial(_remove, target))
             else:
                 _attempt(left, target, partial(target.write_bytes, item.before.encode()))
         for folder in reversed(self._folders):
@@ -157,6 +161,12 @@ class _Writing:
         for path in reversed(missing):
             self._disk.make_folder(path)
             self._folders.append(path)
+
+
+def _remove(path: Path) -> None:
+    """Delete a file if it is there; asking first, since a read-only disk refuses either way."""
+    if path.exists():
+        path.unlink()
 
 
 def _attempt(left: list[str], path: Path, action: Callable[[], object]) -> None:

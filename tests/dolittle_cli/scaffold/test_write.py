@@ -20,27 +20,25 @@ class FailingDisk(RealDisk):
         self._left, self._error = fails_at, error
 
     def make_folder(self, path: Path) -> None:
-        self._count(path)
+        self._count()
         super().make_folder(path)
 
     def write_new(self, path: Path, data: bytes) -> None:
         if self._left == 0:
             path.write_bytes(data[:1])  # what a full disk leaves
-        self._count(path)
+        self._count()
         super().write_new(path, data)
 
     def move(self, source: Path, target: Path) -> None:
-        self._count(target)
+        self._count()
         super().move(source, target)
 
     def delete(self, path: Path) -> None:
-        self._count(path)
+        self._count()
         super().delete(path)
 
-    def _count(self, path: Path) -> None:
+    def _count(self) -> None:
         if self._left == 0:
-            if isinstance(self._error, OSError):
-                self._error.filename = str(path)
             raise self._error
         self._left -= 1
 
