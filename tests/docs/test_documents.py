@@ -207,7 +207,7 @@ class Reader:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/tutorial.md", "docs/reference/http.md"])
 def test_a_document_is_true_when_it_is_typed(document: str, tmp_path: Path) -> None:
     path = ROOT / document
     found = [

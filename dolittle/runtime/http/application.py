@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dolittle.errors import DolittleError
+from dolittle.errors import DolittleError, WaitTimedOut
 from dolittle.execution import execution_context
 from dolittle.runtime.http import aggregates, events, read_models, status
 from dolittle.runtime.http.call import Call, Endpoint
@@ -192,7 +192,7 @@ class _Exchange:
         tenant = tenant_of(Request(self._scope).headers)
         known = self._application.tenants
         self._application.counters.refused[tenant if tenant in known else "", error.code] += 1
-        if status >= 500 and not isinstance(error, HttpError):
+        if status >= 500 and not isinstance(error, HttpError | WaitTimedOut):
             log.error("%s: %s", self._line(), error)
         await self._answer(problem(error))
 

@@ -14,7 +14,6 @@ from dolittle.errors import (
     DolittleError,
     LostRace,
     PayloadDoesNotFit,
-    ProjectionFailed,
     RuleViolation,
     StoreBusy,
     StoreClosed,
@@ -39,7 +38,6 @@ STATUSES: Final[Mapping[type[DolittleError], int]] = {
     Unknown: 404,
     CommitTooLarge: 413,
     WaitTimedOut: 504,
-    ProjectionFailed: 503,
     StoreBusy: 503,
     StoreClosed: 503,
     StoreReadOnly: 503,
@@ -47,6 +45,18 @@ STATUSES: Final[Mapping[type[DolittleError], int]] = {
     StoreFull: 507,
 }
 """The status of each error; every other error is a 500."""
+
+
+TITLES: Final[Mapping[str, str]] = {
+    "payload": "Payload does not fit",
+    "unknown": "Unknown name",
+    "parameter": "Query parameter does not fit",
+    "cross-site": "Request of another site",
+    "misdirected": "Host is not answered for",
+    "not-found": "No such path",
+    "stopping": "The microservice is stopping",
+    "internal": "The microservice failed",
+}
 
 
 class HttpError(DolittleError):
@@ -163,8 +173,8 @@ def status_of(error: DolittleError) -> int:
 
 
 def title_of(code: str) -> str:
-    """Return the title of a kind of error: its code as words."""
-    return code.replace("-", " ").capitalize()
+    """Return the title of a kind of error: its code as words, where those say enough."""
+    return TITLES.get(code, code.replace("-", " ").capitalize())
 
 
 def problem(error: DolittleError, status: int | None = None) -> JSONResponse:

@@ -9,6 +9,7 @@ only ``Origin``, that must be one of the same hosts. No answer carries CORS head
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dolittle.runtime.http.problems import CrossSite, HttpError, Misdirected, problem
 from dolittle.runtime.ports import ANY_HOST, WILDCARD_ADDRESSES
+
+log: Final = logging.getLogger("dolittle.http")
 
 LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 
@@ -70,7 +73,7 @@ def refusal(method: str, headers: Headers, hosts: frozenset[str]) -> Misdirected
         if site in ("same-origin", "none") or _is_navigation(method, headers):
             return None
         return CrossSite(
-            f"a browser asked on behalf of a page elsewhere (Sec-Fetch-Site: {site})",
+            f"a browser asked on behalf of a page elsewhere (Sec-Fetch-Site: {site!r})",
             hint="pages of other sites and ports may not use this microservice",
         )
     origin = headers.get("origin")
@@ -81,7 +84,7 @@ def refusal(method: str, headers: Headers, hosts: frozenset[str]) -> Misdirected
     if netloc and (netloc in hosts or (ANY_HOST in hosts and netloc == host)):
         return None
     return CrossSite(
-        f"a browser asked on behalf of a page elsewhere (Origin: {origin})",
+        f"a browser asked on behalf of a page elsewhere (Origin: {origin!r})",
         hint="pages of other sites and ports may not use this microservice",
     )
 
@@ -117,6 +120,8 @@ class Security:
 
         refused: HttpError | None = refusal(scope["method"], Headers(scope=scope), self._hosts)
         if refused is not None:
+            # A path may hold anything; what is logged stays one line.
+            log.warning("%s %r refused: %s", scope["method"], scope["path"], refused)
             await problem(refused)(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)

@@ -88,6 +88,6 @@ async def test_a_failing_projection_is_told_to_who_waits_for_it(
 ) -> None:
     position = (await prepare(dish="poison")).json()["position"]
     response = await client.get(f"/projections/DishCounter/x?after_position={position}")
-    assert response.status_code == 503
+    assert response.status_code == 500
     assert response.json()["type"] == "urn:dolittle:problem:projection-failed"
     assert "that is poison" in response.json()["detail"]
