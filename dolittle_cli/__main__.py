@@ -11,12 +11,20 @@ def run() -> None:
 
     ``--version`` is answered before anything heavy is imported.
     """
-    argv = sys.argv[1:]
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:
+        # While the command line itself is being imported; later, main answers it.
+        code = 130
+    sys.exit(code)
+
+
+def _run(argv: list[str]) -> int:
     if argv == ["--version"]:
         from importlib.metadata import version
 
         print(f"dolittle {version('dolittle-cli')}")  # noqa: T201 - console.py is not needed yet
-        sys.exit(0)
+        return 0
     from dolittle_cli.handover import hand_over
 
     hand_over(argv, os.environ)
@@ -29,10 +37,11 @@ def run() -> None:
     code = main(argv)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader is gone; without this the interpreter would complain while it ends.
+    except OSError:
+        # The reader is gone, or the disk is full, which main has said; without this the
+        # interpreter would complain while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+    return code
 
 
 if __name__ == "__main__":

@@ -51,8 +51,12 @@ class Console:
         sys.stdout.flush()
 
     def json(self, value: Any) -> None:
-        """Write one JSON value as one line to stdout, flushed."""
-        self.data(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
+        """Write one JSON value as one line to stdout, flushed.
+
+        Letters stay as they are, or become JSON's own escapes where stdout cannot take them.
+        """
+        takes_all = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+        self.data(json.dumps(value, ensure_ascii=not takes_all, separators=(", ", ": ")))
 
     def note(self, text: str) -> None:
         """Write a text for people to stderr, on lines of its own."""

@@ -125,12 +125,14 @@ def main(argv: list[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 wrong usage or "would change", 3 conflicts left,
         130 interrupted. A closed pipe is 0: the reader has what it wanted.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
     command = build()
     debug = False
     try:
+        _check_text(words)
         if os.environ.get(COMPLETING):
             command.main(args=[], prog_name="dolittle", standalone_mode=False)
-        with command.make_context("dolittle", list(sys.argv[1:] if argv is None else argv)) as top:
+        with command.make_context("dolittle", words) as top:
             debug = top.params["debug"]
             if top.params["version"]:
                 Console().data(f"dolittle {version('dolittle-cli')}")
@@ -145,6 +147,21 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - the edge of the program: everything is told here
         return _tell(error, debug)
+
+
+def _check_text(words: list[str]) -> None:
+    """Refuse what is no UTF-8: it could be neither stored nor shown.
+
+    Raises:
+        WrongUsage: A word is none.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            from dolittle_cli.errors import WrongUsage
+
+            raise WrongUsage(f"{word!a} is not UTF-8") from error
 
 
 def _tell(error: Exception, debug: bool) -> int:

@@ -17,6 +17,9 @@ from dolittle_cli.errors import CommandLineError, WrongUsage
 BACK_MAX: Final = 100_000
 """How far ``-N`` looks back: those events are read to find the place."""
 
+AGE_MAX: Final = timedelta(days=365_000)
+"""How long ago ``@-…`` may be: about a thousand years, well within what a date can hold."""
+
 ALLOWED: Final = (
     "it is start, end, a position (12), -N (N events before the end), "
     "+N (N events behind the start, or behind --from), @2026-01-31, @2026-01-31T10:00Z, "
@@ -233,10 +236,10 @@ async def _event(store: EventStore, event_id: str) -> Position:
 def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text[1:])
-    except ValueError:
+        # A time without an offset is UTC, as all times that are shown.
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise _refuse(text) from None
-    # A time without an offset is UTC, as all times that are shown.
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _age(text: str) -> timedelta:
@@ -244,9 +247,12 @@ def _age(text: str) -> timedelta:
     if not parts or "".join(number + unit for number, unit in parts) != text[2:]:
         raise _refuse(text)
     try:
-        return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
+        age = sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in parts), timedelta())
     except OverflowError:
-        raise _refuse(text) from None
+        age = AGE_MAX + timedelta.resolution
+    if age > AGE_MAX:
+        raise WrongUsage(f"{text} is longer ago than any event", hint="`start` is the beginning")
+    return age
 
 
 def _is_number(text: str) -> bool:

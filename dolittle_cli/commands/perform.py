@@ -33,9 +33,12 @@ def perform(
     Shows the events that were committed.
     If a rule of the aggregate refuses, nothing is committed, and the exit code is 1.
     """
+    from dolittle_cli.errors import WrongUsage
     from dolittle_cli.project import find_place
     from dolittle_cli.values import parse_values
 
+    if not source:
+        raise WrongUsage("SOURCE is empty", hint="an aggregate is about something: name it")
     arguments = parse_values(values or ())
     place = find_place(project, tenant)
     asyncio.run(_perform(place, (aggregate, source, command), arguments, as_json=json))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 
 import pytest
@@ -26,6 +27,13 @@ def test_json_is_one_line_and_keeps_letters_as_they_are(
 ) -> None:
     Console().json({"dish": "Käse\nTaco"})
     assert capsys.readouterr().out == '{"dish": "Käse\\nTaco"}\n'
+
+
+def test_json_stays_json_where_stdout_takes_ascii_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    Console().json({"dish": "Käse"})
+    assert json.loads(written.getvalue()) == {"dish": "Käse"}
 
 
 def test_notes_warnings_and_errors_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:

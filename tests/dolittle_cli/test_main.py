@@ -99,6 +99,11 @@ def test_a_command_of_a_group_that_does_not_exist_gets_a_suggestion(
     assert capsys.readouterr().err == ("error: no such command 'tial'\nhint: did you mean tail?\n")
 
 
+def test_words_that_are_no_utf_8_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", "list", "--source", "\udcff"]) == 2
+    assert capsys.readouterr().err == "error: '\\udcff' is not UTF-8\n"
+
+
 def test_an_option_that_does_not_exist_gets_a_suggestion(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -134,6 +139,21 @@ def test_no_project_is_an_error_with_a_way_out(
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: no dolittle.toml in ")
     assert "dolittle new microservice NAME" in hint
+
+
+def test_a_full_disk_under_stdout_is_one_error() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "dolittle_cli", "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: No space left on device\n")
+    assert "Traceback" not in done.stderr
 
 
 class Unforeseen:

@@ -70,7 +70,23 @@ def test_parse_reads_each_form(text: str, bound: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "first", "1.5", "--1", "+", "-", "@", "@-", "@-15", "@-m", "@tomorrow", "evt:", "²"],
+    [
+        "",
+        "x",
+        "first",
+        "1.5",
+        "--1",
+        "+",
+        "-",
+        "@",
+        "@-",
+        "@-15",
+        "@-m",
+        "@tomorrow",
+        "evt:",
+        "²",
+        "@9999-12-31T23:59-12:00",
+    ],
 )
 def test_parse_refuses_what_is_no_place_and_says_what_is(text: str) -> None:
     with pytest.raises(WrongUsage) as refused:
@@ -81,7 +97,13 @@ def test_parse_refuses_what_is_no_place_and_says_what_is(text: str) -> None:
         assert form in refused.value.hint
 
 
-@given(st.text())
+@pytest.mark.parametrize("text", ["@-99999999w", "@-9999999999999d"])
+def test_parse_refuses_an_age_that_no_date_can_hold(text: str) -> None:
+    with pytest.raises(WrongUsage, match="longer ago than any event"):
+        parse(text)
+
+
+@given(st.text() | st.from_regex(r"@-?[0-9:TZ+-]{1,25}"))
 def test_parse_answers_or_refuses_whatever_is_typed(text: str) -> None:
     with contextlib.suppress(WrongUsage):
         parse(text)

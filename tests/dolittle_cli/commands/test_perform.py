@@ -107,6 +107,7 @@ def test_perform_works_from_elsewhere_with_project(
             "did you mean chef?",
         ),
         (["Kitchen", "T", "prepare_dish", "taco"], 2, "'taco' is no name=value", "write it like"),
+        (["Kitchen", "", "prepare_dish"], 2, "SOURCE is empty", "name it"),
         (["Kitchen", "T"], 2, "missing argument 'COMMAND'", "see dolittle perform --help"),
         (["Kitchen", "T", "x", "--tenant", "nort"], 1, "no tenant 'nort'", "did you mean north?"),
         (["Kitchen", "T", "x", "--project", "nowhere"], 2, "there is no such folder", ""),
