@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import functools
 import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from dolittle.engines.file.files import Files
 from dolittle.engines.file.index import NAME, Index, Indexed, SealedSegment
@@ -20,6 +21,7 @@ from dolittle.engines.file.tail import PLACE_BYTES, KnownPlace, Posting, Tail
 from dolittle.errors import StoreClosed, StoreDamaged
 from dolittle.store import Stream
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 TAIL_COMMITS_MAX: Final = 4_000
@@ -27,6 +29,53 @@ TAIL_BYTES_MAX: Final = 8 * 1024 * 1024
 """The tail goes into the index when it has grown to one of these."""
 
 _VERSIONS_MAX: Final = 100_000
+
+
+INDEX_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
+"""What a damaged index may raise: SQLite's errors, and values that are none."""
+
+_PASSING: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+"""Errors that say nothing against the index. Source: sqlite.org/rescode.html."""
+
+
+def _is_passing(error: Exception) -> bool:
+    """Tell whether an error of the index comes from its surroundings."""
+    # The low byte is the kind, the rest says more. Source: sqlite.org/rescode.html.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
+
+
+def _answering(
+    question: Callable[Concatenate[Lookup, P], T],
+) -> Callable[Concatenate[Lookup, P], T]:
+    """Let a question be asked by one thread at a time, and again where the index is damaged."""
+
+    @functools.wraps(question)
+    def answer(lookup: Lookup, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with lookup._mutex:
+            if lookup._is_closed:
+                raise StoreClosed(lookup.path.parent)
+            try:
+                return question(lookup, *args, **kwargs)
+            except UnicodeEncodeError:
+                # The question's fault: it asks for half a surrogate pair.
+                raise
+            except INDEX_ERRORS:
+                lookup.rebuild()
+                lookup.catch_up(lookup._log.mark())
+                return question(lookup, *args, **kwargs)
+
+    return answer
 
 
 class Lookup:
@@ -51,21 +100,30 @@ class Lookup:
         self._is_closed = False
         self.damage: StoreDamaged | None = None
         self._index = self._open()
-        self._tail = self._tail_behind(self._index.indexed())
-        self._check_against_log()
+        self._tail = Tail(0, 0)
+        self._begin()
+
+    def _begin(self) -> None:
+        try:
+            self._tail = self._tail_behind(self._index.indexed())
+            self._check_against_log()
+        except INDEX_ERRORS:
+            self.rebuild()
 
     def _open(self) -> Index:
         try:
             return Index(self.path, self._store_id, is_writable=self._is_writable)
-        except (OSError, sqlite3.OperationalError):
-            # It cannot be opened or written here: a read-only folder, a full disk.
+        except OSError:
             return Index(None, self._store_id, is_writable=True)
-        except sqlite3.DatabaseError:
+        except INDEX_ERRORS as error:
+            if _is_passing(error):
+                # It cannot be opened or written here: a read-only folder, a full disk.
+                return Index(None, self._store_id, is_writable=True)
             return self._made_anew()
 
     def _made_anew(self) -> Index:
         if self._is_writable:
-            with contextlib.suppress(OSError, sqlite3.Error):
+            with contextlib.suppress(OSError, *INDEX_ERRORS):
                 for suffix in ("", "-wal", "-shm"):
                     with contextlib.suppress(FileNotFoundError):
                         self.path.with_name(NAME + suffix).unlink()
@@ -173,12 +231,11 @@ class Lookup:
         with self._mutex:
             try:
                 self._flush(mark)
-            except sqlite3.OperationalError:
-                # Locked, or no space: the tail goes on answering from memory.
+            except INDEX_ERRORS as error:
                 self._index.rollback()
-                return False
-            except sqlite3.DatabaseError:
-                self.rebuild()
+                # Locked, or no space: then the tail goes on answering from memory.
+                if not _is_passing(error):
+                    self.rebuild()
                 return False
             return True
 
@@ -224,9 +281,10 @@ class Lookup:
                 )
         return found
 
+    @_answering
     def remembered(self) -> dict[int, SealedSegment]:
         """Return what sealed segments looked like when they were read, by first position."""
-        found = self._ask(Index.segments)
+        found = self._index.segments()
         self._remembered = {segment.first_position for segment in found}
         return {segment.first_position: segment for segment in found}
 
@@ -237,61 +295,55 @@ class Lookup:
 
     # Questions ------------------------------------------------------------------------------
 
-    def _ask(self, question: Callable[[Index], T]) -> T:
-        """Ask the index; make it anew where it is damaged."""
-        with self._mutex:
-            if self._is_closed:
-                raise StoreClosed(self.path.parent)
-            try:
-                return question(self._index)
-            except sqlite3.DatabaseError:
-                self.rebuild()
-                self.catch_up(self._log.mark())
-                return question(self._index)
-
+    @_answering
     def commit_address(self, commit_id: str) -> int | None:
         """Return where the line of a commit begins, or ``None``."""
         with self._mutex:
             address = self._tail.commits.get(commit_id)
             if address is not None:
                 return address
-            return self._ask(lambda index: index.commit_address(commit_id))
+            return self._index.commit_address(commit_id)
 
+    @_answering
     def version(self, stream: Stream) -> int:
         """Return how many events an aggregate instance has."""
         with self._mutex:
             version = self._tail.versions.get(stream) or self._versions.get(stream)
             if version is None:
-                version = self._ask(lambda index: index.version(stream))
+                version = self._index.version(stream)
                 if len(self._versions) < _VERSIONS_MAX:
                     self._versions[stream] = version
             return version
 
+    @_answering
     def streams(self, aggregate: str) -> dict[Stream, int]:
         """Return the aggregate instances of one root, or (empty) of all."""
         with self._mutex:
-            found = self._ask(lambda index: index.streams(aggregate))
+            found = self._index.streams(aggregate)
             for stream, version in self._tail.versions.items():
                 if not aggregate or stream.aggregate == aggregate:
                     found[stream] = version
             return found
 
+    @_answering
     def type_counts(self, mark: Mark) -> dict[str, int]:
         """Return how many events there are of each type."""
         with self._mutex:
-            found = self._ask(Index.indexed)
+            found = self._index.indexed()
             if found.address != self._tail.start:
                 self._rebase(found, mark)
-            counts = Counter(self._ask(Index.type_counts))
+            counts = Counter(self._index.type_counts())
             counts.update(self._tail.type_counts)
             return dict(counts)
 
+    @_answering
     def type_count(self, types: frozenset[str]) -> int:
         """Return about how many events there are of some types."""
         with self._mutex:
             recent = sum(self._tail.type_counts[type_id] for type_id in types)
-            return recent + self._ask(lambda index: index.type_count(types))
+            return recent + self._index.type_count(types)
 
+    @_answering
     def addresses(self, posting: Posting, low: int, limit: int) -> list[int]:
         """Return the first addresses of a posting from ``low`` on, ascending."""
         with self._mutex:
@@ -299,13 +351,14 @@ class Lookup:
             start = self._tail.start
             found: list[int] = []
             if low < start:
-                asked = self._ask(lambda index: index.addresses(posting, low, limit))
+                asked = self._index.addresses(posting, low, limit)
                 found = [address for address in asked if address < start]
             if len(found) < limit:
                 begin = bisect.bisect_left(recent, low)
                 found.extend(recent[begin : begin + limit - len(found)])
             return found
 
+    @_answering
     def addresses_before(self, posting: Posting, high: int, limit: int) -> list[int]:
         """Return the last addresses of a posting before ``high``, descending."""
         with self._mutex:
@@ -314,14 +367,15 @@ class Lookup:
             found = recent[max(end - limit, 0) : end][::-1]
             if len(found) < limit:
                 before, rest = min(high, self._tail.start), limit - len(found)
-                found.extend(self._ask(lambda index: index.addresses_before(posting, before, rest)))
+                found.extend(self._index.addresses_before(posting, before, rest))
             return found
 
+    @_answering
     def correlated(self, correlation: str, low: int, limit: int) -> list[int]:
         """Return the first addresses of lines with a correlation from ``low`` on, ascending."""
         with self._mutex:
             start = self._tail.start
-            asked = self._ask(lambda index: index.correlation_addresses(correlation, low, limit))
+            asked = self._index.correlation_addresses(correlation, low, limit)
             found = [address for address in asked if address < start]
             if len(found) < limit:
                 recent = self._tail.correlations.get(correlation, [])
@@ -332,19 +386,21 @@ class Lookup:
                 found = sorted({*found, own})[:limit]
             return found
 
+    @_answering
     def place_at(self, position: int) -> KnownPlace | None:
         """Return the last remembered place at or before a position."""
         with self._mutex:
             places = self._tail.places
             found = bisect.bisect_right(places, position, key=lambda place: place.position)
-            return places[found - 1] if found else self._ask(lambda i: i.place_at(position))
+            return places[found - 1] if found else self._index.place_at(position)
 
+    @_answering
     def place_before(self, time_us: int) -> KnownPlace | None:
         """Return the last remembered place whose commit is older than a time."""
         with self._mutex:
             places = self._tail.places
             found = bisect.bisect_left(places, time_us, key=lambda place: place.time_us)
-            return places[found - 1] if found else self._ask(lambda i: i.place_before(time_us))
+            return places[found - 1] if found else self._index.place_before(time_us)
 
     def close(self) -> None:
         """Let go of the index."""

@@ -9,13 +9,19 @@ from typing import Final
 from dolittle.engines.file.line import StoredCommit, events_of, microseconds
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
-from dolittle.engines.file.segments import Lines, Segment
+from dolittle.engines.file.segments import Lines
 from dolittle.engines.file.synced import Mark
 from dolittle.engines.file.tail import AGGREGATE, SOURCE, TYPE, KnownPlace, Posting
 from dolittle.errors import StoreDamaged
 from dolittle.store import START, CommittedEvent, Page, Selection
 
 PAGE_EVENTS: Final = 1_000
+PAGE_BYTES: Final = 1024 * 1024
+"""Of content in a page, unless a single commit has more."""
+
+LOOKED_AT_MAX: Final = 4_000
+"""Commits after which a page comes even if few events or none were selected."""
+
 _ADDRESSES: Final = 512
 _FEW: Final = 16
 _NEAR_BYTES: Final = 64 * 1024
@@ -41,13 +47,34 @@ class Reader:
             StoreDamaged: After the pages before the damage.
         """
         start = max(selection.start, START)
-        for commits, next_position in self._batches(selection, start):
+        page: list[CommittedEvent] = []
+        looked_at, size, position, told = 0, 0, start, -1
+        damage: StoreDamaged | None = None
+        batches = self._batches(selection, start)
+        while True:
+            try:
+                commits, next_position = next(batches)
+            except StopIteration:
+                break
+            except StoreDamaged as error:
+                damage = error
+                break
             events = _select(commits, selection, start)
-            end = max(start, min(next_position, selection.stop))
-            for begin in range(0, len(events) or 1, PAGE_EVENTS):
-                page = events[begin : begin + PAGE_EVENTS]
-                following = events[begin + PAGE_EVENTS : begin + PAGE_EVENTS + 1]
-                yield Page(page, following[0].position if following else end)
+            position = max(start, min(next_position, selection.stop))
+            page += events
+            looked_at += len(commits)
+            size += sum([len(event.content) for event in events])
+            while len(page) > PAGE_EVENTS:
+                told = page[PAGE_EVENTS].position
+                yield Page(page[:PAGE_EVENTS], told)
+                page = page[PAGE_EVENTS:]
+            if size >= PAGE_BYTES or looked_at >= LOOKED_AT_MAX or len(page) == PAGE_EVENTS:
+                yield Page(page, position)
+                page, looked_at, size, told = [], 0, 0, position
+        if page or (told != position and damage is None):
+            yield Page(page, position)
+        if damage is not None:
+            raise damage
 
     def _batches(self, selection: Selection, start: int) -> Iterator[Batch]:
         """Yield at least one batch; the last one reaches the end of what can be selected now."""
@@ -102,8 +129,7 @@ class Reader:
             place = max((found for found in places if found), default=None)
             if place is None or self._is_true(place):
                 break
-            self._lookup.rebuild()
-            self._lookup.catch_up(self._log.mark())
+            self._rebuild(self._log.mark())
         return place or KnownPlace(0, 0, 0)
 
     def _is_true(self, place: KnownPlace) -> bool:
@@ -147,29 +173,32 @@ class Reader:
         return None
 
     def _picked(self, selection: Selection, postings: list[Posting], start: int) -> Iterator[Batch]:
-        place = self._start_place(selection, start)
-        low, position = place.address, start
+        low = self._start_place(selection, start).address
         while True:
             mark = self._log.mark()
             damage = self._catch_up(mark)
             addresses = self._addresses(selection, postings, low, mark)
-            for commits in self._at(addresses, mark):
-                last = commits[-1]
-                if selection.until is not None and last.time >= selection.until:
-                    yield commits, mark.position
-                    return
-                position = max(position, last.next_position)
-                if position > selection.stop:
-                    yield commits, position
-                    return
-                yield commits, position
+            try:
+                for group in _groups(addresses):
+                    commits = self._near(group, mark)
+                    yield commits, commits[-1].next_position
+                    low = group[-1] + 1
+                    if _is_behind(commits[-1], selection):
+                        yield [], mark.position
+                        return
+            except _WrongIndexError:
+                self._rebuild(mark)
+                continue
             if len(addresses) < _ADDRESSES:
                 if damage is not None and selection.stop > damage.position:
                     raise damage
                 self._raise_damage(mark.position, selection)
                 yield [], mark.position
                 return
-            low = addresses[-1] + 1
+
+    def _rebuild(self, mark: Mark) -> None:
+        self._lookup.rebuild()
+        self._catch_up(mark)
 
     def _addresses(
         self, selection: Selection, postings: list[Posting], low: int, mark: Mark
@@ -184,25 +213,27 @@ class Reader:
             found = sorted({address for part in each for address in part})[:_ADDRESSES]
         return [address for address in found if address < mark.address]
 
-    def _at(self, addresses: list[int], mark: Mark) -> Iterator[list[StoredCommit]]:
-        """Yield the commits at addresses; those near one another are read at once."""
-        begin = 0
-        while begin < len(addresses):
-            first = addresses[begin]
-            segment = self._log.segments.at(first)
-            end = begin + 1
-            while end < len(addresses) and addresses[end] - first < _NEAR_BYTES:
-                end += 1
-            yield self._near(segment, addresses[begin:end], mark)
-            begin = end
+    def _near(self, addresses: list[int], mark: Mark) -> list[StoredCommit]:
+        """Return the commits at addresses that lie near one another, read at once.
 
-    def _near(self, segment: Segment, addresses: list[int], mark: Mark) -> list[StoredCommit]:
+        Raises:
+            StoreDamaged: A line is damaged.
+            _WrongIndexError: There is no line at one of them.
+        """
+        try:
+            return self._near_lines(addresses, mark)
+        except StoreDamaged:
+            if all(self._is_boundary(address) for address in addresses):
+                raise
+            raise _WrongIndexError from None
+
+    def _near_lines(self, addresses: list[int], mark: Mark) -> list[StoredCommit]:
         segments = self._log.segments
         if len(addresses) == 1:
             return [segments.line_at(addresses[0], mark.address)]
         first, last = addresses[0], addresses[-1]
-        offset = first - segment.base
-        block = segments.read(segment, offset, last - first + _LINE_BYTES_GUESS)
+        segment = segments.at(first)
+        block = segments.read(segment, first - segment.base, last - first + _LINE_BYTES_GUESS)
         commits: list[StoredCommit] = []
         for address in addresses:
             begin = address - first
@@ -222,11 +253,18 @@ class Reader:
         Raises:
             StoreDamaged: A line is damaged before enough events were found.
         """
+        if count <= 0:
+            return []
+        self._raise_damage(self._log.mark().position, selection)
+        try:
+            return self._last(selection, count)
+        except _WrongIndexError:
+            self._rebuild(self._log.mark())
+            return self._last(selection, count)
+
+    def _last(self, selection: Selection, count: int) -> list[CommittedEvent]:
         found: list[CommittedEvent] = []
         start = max(selection.start, START)
-        if count <= 0:
-            return found
-        self._raise_damage(self._log.mark().position, selection)
         for commits in self._backwards(selection):
             found[:0] = _select(commits, selection, start)
             first = commits[0]
@@ -262,7 +300,8 @@ class Reader:
         # Few at a time: most often the first few are enough.
         for begin in range(0, len(addresses), _FEW):
             few = addresses[begin : begin + _FEW][::-1]
-            yield from reversed(list(self._at(few, mark)))
+            for group in reversed(list(_groups(few))):
+                yield self._near(group, mark)
 
     def _picked_backwards(
         self, postings: list[Posting], address: int, mark: Mark
@@ -294,6 +333,27 @@ class Reader:
                     return address
                 address += len(line) + 1
         return mark.address
+
+
+class _WrongIndexError(Exception):
+    """The index names a place where no line begins."""
+
+
+def _groups(addresses: list[int]) -> Iterator[list[int]]:
+    """Yield ascending addresses in groups that are worth reading at once."""
+    begin = 0
+    while begin < len(addresses):
+        end = begin + 1
+        while end < len(addresses) and addresses[end] - addresses[begin] < _NEAR_BYTES:
+            end += 1
+        yield addresses[begin:end]
+        begin = end
+
+
+def _is_behind(commit: StoredCommit, selection: Selection) -> bool:
+    """Tell whether nothing after a commit can be selected."""
+    is_late = selection.until is not None and commit.time >= selection.until
+    return is_late or commit.next_position >= selection.stop
 
 
 def _is_older(commit: StoredCommit, since: datetime | None) -> bool:

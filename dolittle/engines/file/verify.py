@@ -14,6 +14,7 @@ from dolittle.engines.file.line import StoredCommit, decode, is_intact
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.segments import BLOCK_BYTES, Segment
+from dolittle.errors import StoreDamaged
 from dolittle.store import Stream
 
 FINDINGS_MAX: Final = 1_000
@@ -172,7 +173,11 @@ class Verification:
         if self._log.damage is not None or self._lookup.damage is not None or mark.address != end:
             # It cannot know what cannot be read; and a log that has grown is no measure.
             return []
-        self._lookup.catch_up(mark)
+        try:
+            self._lookup.catch_up(mark)
+        except StoreDamaged:
+            # Found above, where it stands.
+            return []
         found: list[str] = []
         for commit_id, address in self._expected.commits.items():
             known = self._lookup.commit_address(commit_id)
