@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -88,26 +89,30 @@ def application(
 
 
 def _tell_about_wheel(console: Console) -> None:
-    """Say how to get the wheel that pip and Docker need, where this is run from a checkout."""
-    checkout = _checkout()
-    if checkout:
+    """Say how to get the wheel that pip and Docker need, where this was not from an index."""
+    try:
+        origin = distribution("dolittle-cli").read_text("direct_url.json")
+    except PackageNotFoundError:
+        origin = None
+    if origin:
         console.note(
             "to install or ship it, put the wheel of dolittle-cli into it: "
-            f"pip wheel --no-deps -w wheels {shlex.quote(checkout)}"
+            + wheel_command(json.loads(origin))
         )
 
 
-def _checkout() -> str:
-    """Return the checkout that dolittle-cli was installed from; empty if it was from elsewhere.
+def wheel_command(origin: Mapping[str, Any]) -> str:
+    """Return the command that puts the wheel of dolittle-cli into a project's ``wheels/``.
 
-    Source: PEP 610, ``direct_url.json``.
+    Args:
+        origin: Where the distribution was installed from. Source: PEP 610, ``direct_url.json``.
     """
-    try:
-        text = distribution("dolittle-cli").read_text("direct_url.json")
-    except PackageNotFoundError:
-        return ""
-    found = json.loads(text) if text else {}
-    url = urlsplit(found.get("url", ""))
-    path = unquote(url.path)
-    is_checkout = url.scheme == "file" and (Path(path) / "pyproject.toml").is_file()
-    return path if is_checkout else ""
+    url = str(origin["url"])
+    if "vcs_info" in origin:
+        found = origin["vcs_info"]
+        url = f"{found['vcs']}+{url}@{found['commit_id']}"
+    elif urlsplit(url).scheme == "file":
+        url = unquote(urlsplit(url).path)
+    if url.endswith(".whl") and "://" not in url:
+        return f"cp {shlex.quote(url)} wheels/"
+    return f"pip wheel --no-deps -w wheels {shlex.quote(url)}"

@@ -58,11 +58,13 @@ def render_project(template: str, values: Mapping[str, Any]) -> dict[str, str]:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from copier import run_copy
+        import copier
+    # Nothing of a person's own settings for copier may change what is generated.
+    settings = copier.Settings() if hasattr(copier, "Settings") else copier.settings.Settings()
     try:
         with tempfile.TemporaryDirectory(prefix="dolittle-") as temporary:
             target = Path(temporary) / "project"
-            run_copy(
+            copier.run_copy(
                 str(templates_folder() / template),
                 target,
                 data=dict(values),
@@ -70,6 +72,7 @@ def render_project(template: str, values: Mapping[str, Any]) -> dict[str, str]:
                 quiet=True,
                 unsafe=False,
                 skip_tasks=True,
+                settings=settings,
             )
             return {
                 path.relative_to(target).as_posix(): path.read_bytes().decode()

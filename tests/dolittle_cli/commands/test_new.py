@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dolittle.runtime.configuration import load_application, load_configuration
+from dolittle_cli.commands.new import wheel_command
 from dolittle_cli.main import main
 
 
@@ -261,3 +262,21 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_and_stays_as_it_is(
     assert "error: cannot write" in err
     assert "nothing was changed" in err
     assert "hint: " in err
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        ({"url": "file:///a/b%20c", "dir_info": {"editable": True}}, "pip wheel {} '/a/b c'"),
+        ({"url": "file:///a/x-1.whl", "archive_info": {}}, "cp /a/x-1.whl wheels/"),
+        ({"url": "https://x/x-1.whl", "archive_info": {}}, "pip wheel {} https://x/x-1.whl"),
+        (
+            {"url": "https://x/x", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
+            "pip wheel {} git+https://x/x@abc",
+        ),
+    ],
+)
+def test_the_wheel_comes_from_where_dolittle_was_installed_from(
+    origin: dict[str, object], command: str
+) -> None:
+    assert wheel_command(origin) == command.format("--no-deps -w wheels")

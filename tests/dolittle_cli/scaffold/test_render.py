@@ -64,3 +64,12 @@ def test_no_template_mentions_a_path_of_this_machine() -> None:
     for path in templates_folder().rglob("*"):
         if path.is_file():
             assert str(Path.home()) not in path.read_text(), path
+
+
+def test_settings_that_a_person_has_for_copier_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = render_project("microservice", {**VALUES, "example": ""})
+    (tmp_path / "settings.yml").write_text("defaults: [this is no mapping")
+    monkeypatch.setenv("COPIER_SETTINGS_PATH", str(tmp_path / "settings.yml"))
+    assert render_project("microservice", {**VALUES, "example": ""}) == plain
