@@ -16,14 +16,9 @@ from dolittle_cli.scaffold.project import (
     field_lines,
     sample_event,
 )
+from dolittle_cli.scaffold.samples import entry, stored_sample
 from dolittle_cli.scaffold.source import DeclaredClass, Source
-from dolittle_cli.scaffold.types import (
-    Field,
-    annotation,
-    prefixed_entry,
-    seen_from_outside,
-    stored_sample,
-)
+from dolittle_cli.scaffold.types import Field, annotation, seen_from_outside
 
 
 def plan_event(project: Project, name: str, fields: Sequence[str], *, public: bool) -> Plan:
@@ -49,8 +44,7 @@ def plan_event(project: Project, name: str, fields: Sequence[str], *, public: bo
     )  # fmt: skip
     sample = sample_event(event)
     entries = tuple(
-        prefixed_entry(field.name, stored_sample(field.type, words(field.name)))
-        for field in event.fields
+        entry(field.name, stored_sample(field.type, words(field.name))) for field in event.fields
     )
     needs = [annotation(field.type) for field in parsed]
     needs += [field.default for field in parsed if field.default]

@@ -26,9 +26,7 @@ _CLASS: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 _SNAKE: Final = re.compile(r"[a-z][a-z0-9_]*")
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _FOLDERS: Final = frozenset({"tests", "wheels", "build", "dist"})
-_USED_IN_GENERATED_CODE: Final = frozenset(
-    {*dolittle.__all__, "Decimal", "UUID", "UTC", "StrEnum", "Path", "HeldClock"}
-)
+_USED_IN_GENERATED_CODE: Final = frozenset({*dolittle.__all__, "Decimal", "UUID", "UTC", "StrEnum"})
 
 
 def snake(name: str) -> str:

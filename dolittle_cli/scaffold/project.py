@@ -15,8 +15,9 @@ from dolittle_cli.scaffold.layout import Node, call, keyword
 from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.plan import Plan, plan_files
 from dolittle_cli.scaffold.render import render
+from dolittle_cli.scaffold.samples import sample, typed_sample
 from dolittle_cli.scaffold.source import FOLDERS, DeclaredClass, Source, read_source
-from dolittle_cli.scaffold.types import Code, Field, annotation, enums, sample, typed_sample
+from dolittle_cli.scaffold.types import Code, Field, annotation, enums
 
 FIELD_CHARACTERS_MAX: Final = 76
 """Characters of a field's name and type, so that the beginning of a default fits beside them."""
