@@ -78,6 +78,16 @@ class Tail:
         self.position = commit.position + len(commit.events)
 
 
+def postings_of(commit: StoredCommit) -> set[Posting]:
+    """Return by what the line of a commit can be found."""
+    found: set[Posting] = set()
+    for event in commit.events:
+        found |= {(SOURCE, event.source), (TYPE, event.type)}
+        if event.aggregate:
+            found.add((AGGREGATE, event.aggregate))
+    return found
+
+
 def _post(addresses: list[int], address: int) -> None:
     if not addresses or addresses[-1] != address:
         addresses.append(address)

@@ -14,11 +14,15 @@ from dolittle.engines.file.line import StoredCommit, decode, is_intact
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.segments import BLOCK_BYTES, Segment
+from dolittle.engines.file.tail import Posting, postings_of
 from dolittle.errors import StoreDamaged
 from dolittle.store import Stream
 
 FINDINGS_MAX: Final = 1_000
 """More than this are not listed: then something is wrong with the whole."""
+
+ADDRESSES: Final = 10_000
+"""How many the index is asked for at once."""
 
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes there are."""
@@ -51,6 +55,7 @@ class _Expected:
         self.versions: dict[Stream, int] = {}
         self.commits: dict[str, int] = {}
         self.type_counts: dict[str, int] = {}
+        self.postings: dict[Posting, tuple[int, int]] = {}
 
 
 class Verification:
@@ -162,10 +167,26 @@ class Verification:
         expected.position = commit.next_position
         expected.time = commit.time
         expected.commits[commit.commit] = address
+        for posting in postings_of(commit):
+            count, total = expected.postings.get(posting, (0, 0))
+            expected.postings[posting] = (count + 1, total + address)
         for event in commit.events:
             expected.type_counts[event.type] = expected.type_counts.get(event.type, 0) + 1
             if event.aggregate:
                 expected.versions[Stream(event.aggregate, event.source)] = event.version
+
+    def _postings(self) -> Iterator[str]:
+        """Say for which keys the index names other lines than the log has."""
+        for posting, expected in self._expected.postings.items():
+            count, total, low = 0, 0, 0
+            while addresses := self._lookup.addresses(posting, low, ADDRESSES):
+                count, total, low = (
+                    count + len(addresses),
+                    total + sum(addresses),
+                    addresses[-1] + 1,
+                )
+            if (count, total) != expected:
+                yield f"the index names other lines than the log has for {posting[1]!r}"
 
     def _index(self, end: int) -> list[Finding]:
         """Hold the index against the log."""
@@ -187,6 +208,7 @@ class Verification:
             found.append("the index has other versions of aggregate instances than the log")
         if self._lookup.type_counts(mark) != self._expected.type_counts:
             found.append("the index counts other numbers of events than the log")
+        found += self._postings()
         return [
             Finding(f"{what}; delete the index, it is made anew", self._lookup.path, 0, 0, 0)
             for what in found[:FINDINGS_MAX]

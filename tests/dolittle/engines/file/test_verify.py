@@ -88,7 +88,17 @@ def count_wrongly(store_: FileStore) -> None:
     store_._lookup._index._db.execute("UPDATE type_counts SET events = 9")
 
 
-@pytest.mark.parametrize("harm", [lose_a_commit, raise_a_version, count_wrongly])
+def lose_a_source(store_: FileStore) -> None:
+    store_._lookup._index._db.execute("DELETE FROM postings WHERE kind = 0")
+
+
+def point_elsewhere(store_: FileStore) -> None:
+    store_._lookup._index._db.execute("UPDATE postings SET first = first + 1 WHERE kind = 0")
+
+
+@pytest.mark.parametrize(
+    "harm", [lose_a_commit, raise_a_version, count_wrongly, lose_a_source, point_elsewhere]
+)
 async def test_an_index_that_does_not_match_is_found(
     tmp_path: Path, harm: Callable[[FileStore], None]
 ) -> None:
