@@ -28,6 +28,9 @@ REQUESTS_S_MAX: Final = 3.0
 KEEP_ALIVE_S: Final = 5
 """How long an idle connection is kept."""
 
+_TICK_S: Final = 1.0
+"""The Date header is told in seconds (Source: RFC 9110, section 6.6.1)."""
+
 LOG_FORMAT: Final = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 LOG_TIME_FORMAT: Final = "%H:%M:%S"
 
@@ -147,6 +150,12 @@ async def _server(
             """Start, and say so."""
             await super().startup(sockets)
             self.has_started.set()
+
+        async def main_loop(self) -> None:
+            """Wait for the end; wake once a second for the Date header, not ten times."""
+            while not await self.on_tick(0):
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(closing.wait(), _TICK_S)
 
         @contextmanager
         def capture_signals(self) -> Iterator[None]:

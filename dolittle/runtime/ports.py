@@ -103,7 +103,9 @@ def holder_of(port: int) -> str:
 def _try(host: str, port: int) -> socket.socket | None:
     """Listen; ``None`` where the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer on a kept
+    # connection waits some 40 ms for the client's acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # A port that an ended process used a minute ago is free (Source: socket(7)).
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

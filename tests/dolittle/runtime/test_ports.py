@@ -22,6 +22,11 @@ def test_port_0_takes_a_free_one() -> None:
         assert listener.getsockname()[1] > 0
 
 
+def test_the_protocol_is_named_so_that_answers_are_sent_at_once() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 def test_a_taken_port_is_refused_with_a_free_one(taken: int) -> None:
     with pytest.raises(PortTaken) as caught:
         listen("127.0.0.1", taken)
