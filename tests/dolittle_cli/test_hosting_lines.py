@@ -34,7 +34,7 @@ SERVING = Serving(
             "process 7",
             [ProcessorReport("DishHandler", "handler", 1_200, 34, 2)],
         ),
-        TenantReport("north", "file", "/data/north", "fsync", 1),
+        TenantReport("north", "file", "/data/north", "fsync", 1, processors=[]),
     ],
     has_own_application=True,
 )
