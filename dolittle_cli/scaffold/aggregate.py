@@ -20,6 +20,7 @@ from dolittle_cli.scaffold.project import (
     field_lines,
     sample_event,
 )
+from dolittle_cli.scaffold.samples import sample
 from dolittle_cli.scaffold.source import DeclaredClass
 from dolittle_cli.scaffold.types import Field, annotation, nothing, seen_from_outside, take_over
 
@@ -42,6 +43,15 @@ class CommandMethod:
     def fold(self) -> str:
         """The name of the ``@on`` method of its event type."""
         return f"on_{snake(self.event.name)}"
+
+    @property
+    def parameters(self) -> list[Field]:
+        """The event's fields, but for those whose default can neither be repeated nor made up."""
+        return [
+            field
+            for field in self.event.fields
+            if field.is_constant or sample(field.type, field.name) is not None
+        ]
 
 
 def plan_aggregate(
@@ -144,7 +154,7 @@ def _code(
         needs.append(("dolittle", "on"))
     for method in methods:
         needs += [event_import(method.event)]
-        needs += [annotation(field.type) for field in method.event.fields]
+        needs += [annotation(field.type) for field in method.parameters]
     return {
         "imports": project.imports(*needs),
         "name": name,
@@ -154,9 +164,9 @@ def _code(
             {
                 "event": method.event.name,
                 "fold": method.fold,
-                "definition": definition(method.name, _parameters(method.event)),
+                "definition": definition(method.name, _parameters(method.parameters)),
                 "applied": call(
-                    method.event.name, [f"{f.name}={f.name}" for f in method.event.fields]
+                    method.event.name, [f"{f.name}={f.name}" for f in method.parameters]
                 ),
                 "matching": _matching(fields, method.event),
             }
@@ -165,11 +175,11 @@ def _code(
     }
 
 
-def _parameters(event: DeclaredClass) -> list[Node]:
-    """Return the fields of an event as parameters, those with a default last."""
+def _parameters(fields: Sequence[Field]) -> list[Node]:
+    """Return fields as parameters of a method, those with a default last."""
     required: list[Node] = []
     optional: list[Node] = []
-    for field in event.fields:
+    for field in fields:
         parameter = f"{field.name}: {annotation(field.type).node}"
         if field.default is not None and field.is_constant:
             optional.append(f"{parameter} = {field.default.node}")
@@ -188,17 +198,17 @@ def _test(
     begins = [keyword(field.name, field.default.node) for field in outside if field.default]
     commands = []
     for method in methods:
-        sample = sample_event(method.event)
-        needs.append(sample.code)
-        values = [keyword(field, value.node) for field, value in sample.values.items()]
-        state = [keyword(f, sample.values[f].node) for f in _matching(fields, method.event)
-                 if f in sample.values]  # fmt: skip
+        event = sample_event(method.event)
+        needs.append(event.code)
+        values = [keyword(field, value.node) for field, value in event.values.items()]
+        state = [keyword(f, event.values[f].node) for f in _matching(fields, method.event)
+                 if f in event.values]  # fmt: skip
         title = f"{method.name}_applies_{snake(method.event.name)}"
         commands.append(
             {
                 "title": title if len(title) <= TITLE_CHARACTERS_MAX else method.name,
                 "when": call(f'given({name}, "a source").when', [f"{name}.{method.name}", *values]),
-                "then": call("done.then", [sample.code.node]),
+                "then": call("done.then", [event.code.node]),
                 "then_state": call("done.then_state", state) if state else "",
             }
         )

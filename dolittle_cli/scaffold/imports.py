@@ -6,10 +6,10 @@ import re
 import sys
 from collections.abc import Iterable
 
-from dolittle_cli.scaffold.layout import Group, statement
+from dolittle_cli.scaffold.layout import LINE_CHARACTERS_MAX, Group, statement
 
 Import = tuple[str, str]
-"""A module and a name in it; an empty name imports the module itself."""
+"""A module and a name in it (``name as alias``); an empty name imports the module itself."""
 
 
 def import_block(imports: Iterable[Import], package: str) -> str:
@@ -27,14 +27,22 @@ def import_block(imports: Iterable[Import], package: str) -> str:
         lines = sections.setdefault(_section(module, package), [])
         if "" in names[module]:
             lines.insert(sum(line.startswith("import ") for line in lines), f"import {module}")
-        members = sorted(names[module] - {""}, key=_member_key)
-        if members:
-            group = Group("", tuple(members), "", "collection")
-            line = f"from {module} import {group}"
-            if len(line) > 100:
-                line = statement(f"from {module} import ", Group("(", group.items, ")", group.kind))
-            lines.append(line)
+        lines += _from_imports(module, names[module] - {""})
     return "\n\n".join("\n".join(sections[key]) for key in sorted(sections))
+
+
+def _from_imports(module: str, names: set[str]) -> list[str]:
+    """Return a line for the plain names and one for each alias, in the order of their first."""
+    plain = sorted((name for name in names if " as " not in name), key=_member_key)
+    statements = [[name] for name in names if " as " in name] + ([plain] if plain else [])
+    lines = []
+    for members in sorted(statements, key=lambda found: (_member_key(found[0]), found[0])):
+        line = f"from {module} import {', '.join(members)}"
+        if len(line) > LINE_CHARACTERS_MAX:
+            group = Group("(", tuple(members), ")", "collection")
+            line = statement(f"from {module} import ", group)
+        lines.append(line)
+    return lines
 
 
 def _section(module: str, package: str) -> int:
@@ -50,6 +58,7 @@ def _module_key(module: str) -> list[tuple[int, int, str]]:
 
 def _member_key(name: str) -> tuple[int, list[tuple[int, int, str]]]:
     """Constants first, then classes, then the rest (Source: ruff's ``order-by-type``)."""
+    name = name.partition(" as ")[0]
     if len(name) > 1 and name.isupper():
         return 0, _natural(name)
     return (1 if name[0].isupper() else 2), _natural(name)

@@ -159,9 +159,13 @@ def enum_classes(fields: list[Field]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def typed_values(fields: Sequence[Field]) -> list[str]:
-    """Return made-up values as they are typed in a shell: ``dish='a dish'``."""
+    """Return made-up values of the fields that need one, as typed: ``dish='a dish'``.
+
+    A default that is no constant does not reach the parameters of a command, so it needs one.
+    """
     return [
         f"{field.name}={shlex.quote(typed_sample(field.type, field.name.replace('_', ' ')))}"
         for field in fields
-        if sample(field.type, field.name) is not None
+        if (field.default is None or not field.is_constant)
+        and sample(field.type, field.name) is not None
     ]

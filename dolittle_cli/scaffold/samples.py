@@ -81,7 +81,7 @@ def typed_sample(of: FieldType, word: str) -> str:
         case Scalar() | Enumerated():
             return str(stored_sample(of, word)).strip('"').replace("True", "true")
         case _:
-            return str(stored_sample(of, word)).replace("True", "true")
+            return str(stored_sample(of, word)).replace("True", "true").replace("None", "null")
 
 
 def entry(key: str, value: Node) -> Node:

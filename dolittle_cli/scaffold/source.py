@@ -90,7 +90,7 @@ class Source:
         if not events:
             hint = f"add it first: dolittle add event {name}"
         if self.unreadable:
-            hint += f"; these files were left out, they are no Python: {', '.join(self.unreadable)}"
+            hint += f" (left out, since they are no Python: {', '.join(self.unreadable)})"
         raise WrongUsage(f"there is no event {name!r} in {self.package}", hint=hint)
 
     def check_free(self, kind: str, name: str) -> None:
@@ -136,7 +136,8 @@ def read_source(root: Path, package: str) -> Source:
     for path in sorted(folder.rglob("*.py")):
         relative = str(path.relative_to(root))
         try:
-            tree = ast.parse(path.read_bytes(), str(path))
+            text = path.read_bytes().decode()
+            tree = ast.parse(text, str(path))
         except (SyntaxError, ValueError):
             unreadable.append(relative)
             continue
@@ -144,18 +145,18 @@ def read_source(root: Path, package: str) -> Source:
             raise CommandLineError(f"cannot read {relative}: {error.strerror}") from error
         parts = path.relative_to(folder.parent).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        classes += _Module(module, path, tree).classes()
+        classes += _Module(module, path, text, tree).classes()
     return Source(root, package, folder, tuple(classes), tuple(unreadable))
 
 
 class _Module:
     """One parsed module."""
 
-    def __init__(self, module: str, path: Path, tree: ast.Module) -> None:
-        self._module, self._path = module, path
+    def __init__(self, module: str, path: Path, text: str, tree: ast.Module) -> None:
+        self._module, self._path, self._text = module, path, text
         self._classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         self._enums = dict(_enums(self._classes, module))
-        self._imports = dict(_imported(tree, module))
+        self._imports = dict(_imported(tree))
 
     def classes(self) -> list[DeclaredClass]:
         return [self._declared(node) for node in self._classes]
@@ -173,11 +174,12 @@ class _Module:
             if "ClassVar" in ast.unparse(item.annotation):
                 continue
             of = self._type(item.annotation)
-            if isinstance(item.value, ast.Constant):
-                yield Field(item.target.id, of, Code(_constant(item.value.value)))
-            else:
-                default = Code(ast.unparse(item.value)) if item.value is not None else None
-                yield Field(item.target.id, of, default, is_constant=default is None)
+            if item.value is None:
+                yield Field(item.target.id, of)
+                continue
+            constant = _constant(item.value)
+            default = Code(constant or ast.unparse(item.value))
+            yield Field(item.target.id, of, default, is_constant=constant is not None)
 
     def _type(self, node: ast.expr) -> FieldType:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -189,15 +191,26 @@ class _Module:
                 return Scalar(node.id)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and _is_none(node.right):
             return Maybe(self._type(node.left))
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            inner = node.slice
-            if node.value.id == "list" and not isinstance(inner, ast.Tuple):
+        found = self._container(node)
+        return found or Foreign(self._as_written(node), frozenset(self._needed(node)))
+
+    def _container(self, node: ast.expr) -> FieldType | None:
+        if not isinstance(node, ast.Subscript):
+            return None
+        match ast.unparse(node.value), node.slice:
+            case "Optional" | "typing.Optional", inner:
+                return Maybe(self._type(inner))
+            case "list", ast.Name() | ast.Subscript() | ast.BinOp() as inner:
                 return Listed(self._type(inner))
-            if node.value.id == "dict" and isinstance(inner, ast.Tuple) and len(inner.elts) == 2:
-                key, value = inner.elts
-                if isinstance(key, ast.Name) and key.id == "str":
-                    return Mapped(self._type(value))
-        return Foreign(ast.unparse(node), frozenset(self._needed(node)))
+            case "dict", ast.Tuple(elts=[ast.Name(id="str"), value]):
+                return Mapped(self._type(value))
+            case _:
+                return None
+
+    def _as_written(self, node: ast.expr) -> str:
+        """Return an expression with the quotes that its author chose, on one line."""
+        found = ast.get_source_segment(self._text, node) or ""
+        return found if found and "\n" not in found else ast.unparse(node)
 
     def _quoted(self, text: str) -> FieldType:
         try:
@@ -223,10 +236,17 @@ def _decorator(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _constant(value: object) -> str:
+def _constant(node: ast.expr) -> str | None:
+    """Return a text, a number, a truth value or ``None`` as it is formatted; else ``None``."""
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return None
     if isinstance(value, str):
         return python_text(value)
-    return repr(value).replace("e+", "e") if isinstance(value, float) else repr(value)
+    if value is None or isinstance(value, bool | int | float):
+        return repr(value).replace("e+", "e")
+    return None
 
 
 def _is_none(node: ast.expr) -> bool:
@@ -250,7 +270,7 @@ def _enums(classes: Iterable[ast.ClassDef], module: str) -> Iterator[tuple[str, 
             yield node.name, Enumerated(tuple(values), node.name, module)
 
 
-def _imported(tree: ast.Module, module: str) -> Iterator[tuple[str, Import]]:
+def _imported(tree: ast.Module) -> Iterator[tuple[str, Import]]:
     for node in tree.body:
         if isinstance(node, ast.Import):
             for name in node.names:
@@ -258,8 +278,5 @@ def _imported(tree: ast.Module, module: str) -> Iterator[tuple[str, Import]]:
                     yield name.name.partition(".")[0], (name.name, "")
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for name in node.names:
-                if name.asname is None:
-                    yield name.name, (node.module, name.name)
-                else:
-                    # A renamed import is taken from the module that renamed it.
-                    yield name.asname, (module, name.asname)
+                alias = f" as {name.asname}" if name.asname else ""
+                yield name.asname or name.name, (node.module, f"{name.name}{alias}")

@@ -284,12 +284,19 @@ def test_events_that_were_written_by_hand_can_be_used(shop: Path) -> None:
         "    lines: list[Line]\n"
         "    how: Literal['card', 'cash'] = 'card'\n"
         "    where: str = 'here'\n"
+        "    paid: Line = Line('none')\n"
     )
     assert main(["add", "aggregate", "Till", "--command", "sell=ThingsSold"]) == 0
     text = (shop / "shop/aggregates/till.py").read_text()
     assert "from typing import Literal\n" in text
     assert "from shop.sales import Line, ThingsSold\n" in text
-    assert "lines: list[Line]" in text
+    assert (
+        "    def sell(\n"
+        "        self, lines: list[Line], how: Literal['card', 'cash'] = \"card\", "
+        'where: str = "here"\n'
+        "    ) -> None:\n"
+        "        self.apply(ThingsSold(lines=lines, how=how, where=where))\n"
+    ) in text
     test = (shop / "tests/aggregates/test_till.py").read_text()
     assert 'ThingsSold(lines=[], where="a where")' in test
 

@@ -112,6 +112,7 @@ def test_imports_are_sorted_as_the_linter_wants(seed: int) -> None:
     modules = ["datetime", "logging", "uuid", "dolittle", "dolittle.testing", "pytest"]
     modules += [f"shop.events.{name}" for name in ("a", "a_b", "ab", "a2", "a10", "z_" * 20)]
     names = ["UTC", "UUID", "A", "Ab", "AB", "B2", "B10", "a", "date", "datetime", "Xy" * 15]
+    names += ["A as Z", "Ab as ab", "date as B", "B2 as X"]
     imports: list[Import] = [("logging", ""), ("datetime", "")]
     imports += [
         (module, name)

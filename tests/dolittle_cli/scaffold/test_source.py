@@ -18,7 +18,7 @@ import decimal
 from dataclasses import dataclass
 from datetime import datetime as moment
 from enum import Enum, StrEnum
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Optional
 from uuid import UUID
 
 import dolittle
@@ -50,10 +50,13 @@ class OrderPlaced:
     by_day: dict[str, list[int]]
     note: "str | None" = None
     kind: Literal["a", "b"] = "a"
+    when: Optional["date"] = None
     amount: decimal.Decimal = decimal.Decimal(0)
     at: moment | None = None
     odd: Odd = Odd.first
     text: str = 'it is "so"'
+    least: float = -1e22
+    more: list[int] = []
 
 
 @dolittle.event_type
@@ -81,11 +84,14 @@ def test_fields_are_read_with_what_their_types_need(root: Path) -> None:
         "lines": ("list[Line]", {(module, "Line")}),
         "by_day": ("dict[str, list[int]]", set()),
         "note": ("str | None", set()),
-        "kind": ("Literal['a', 'b']", {("typing", "Literal")}),
+        "kind": ('Literal["a", "b"]', {("typing", "Literal")}),
+        "when": ("date | None", {("datetime", "date")}),
         "amount": ("decimal.Decimal", {("decimal", "")}),
-        "at": ("moment | None", {(module, "moment")}),
+        "at": ("moment | None", {("datetime", "datetime as moment")}),
         "odd": ("Odd", {(module, "Odd")}),
         "text": ("str", set()),
+        "least": ("float", set()),
+        "more": ("list[int]", set()),
     }
 
 
@@ -96,6 +102,10 @@ def test_constants_are_told_from_other_defaults(root: Path) -> None:
     assert fields["text"].is_constant
     assert fields["amount"].default
     assert not fields["amount"].is_constant
+    assert fields["least"].default
+    assert fields["least"].default.node == "-1e22"
+    assert fields["least"].is_constant
+    assert not fields["more"].is_constant
     assert fields["id"].default is None
 
 
