@@ -31,6 +31,9 @@ KEEP_ALIVE_S: Final = 5
 _TICK_S: Final = 1.0
 """The Date header is told in seconds (Source: RFC 9110, section 6.6.1)."""
 
+_HEAR_OUT_S: Final = 0.1
+"""How long a connection that was accepted just before the end has for sending its request."""
+
 LOG_FORMAT: Final = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 LOG_TIME_FORMAT: Final = "%H:%M:%S"
 
@@ -156,6 +159,13 @@ async def _server(
             while not await self.on_tick(0):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(closing.wait(), _TICK_S)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            """Accept no more; hear out who has just been accepted; then end as ever."""
+            for accepting in self.servers:
+                accepting.close()
+            await asyncio.sleep(_HEAR_OUT_S)
+            await super().shutdown(sockets)
 
         @contextmanager
         def capture_signals(self) -> Iterator[None]:
