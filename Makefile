@@ -32,8 +32,8 @@ fix: $(VENV)/.ready ## Format, and mend what lint can mend
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
 
-bench: $(VENV)/.ready ## Measure, against floors in the same run
-	$(RUN) benchmarks/file_engine.py
+bench: $(VENV)/.ready ## Measure, against floors and peers in the same run; BENCH="--quick --only read"
+	$(RUN) -m benchmarks $(BENCH)
 
 wheel-test: $(VENV)/.ready ## Build the wheel, install it into an empty environment, run the demo from there
 	rm -rf dist build/wheel-venv

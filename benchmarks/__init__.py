@@ -1,0 +1,1 @@
+"""Measures dolittle against floors and peers; ``python -m benchmarks --help``."""

@@ -1,0 +1,1 @@
+"""The microservice that is loaded, replayed and projected."""
