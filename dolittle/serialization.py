@@ -126,9 +126,11 @@ def encode(event: object) -> bytes:
     what = f"event type {type(event).__name__}"
     try:
         content = msgspec.json.encode(event)
-        msgspec.json.decode(content, type=type(event))
+        again = msgspec.json.decode(content, type=type(event))
     except (msgspec.MsgspecError, TypeError, ValueError, AttributeError) as error:
         raise PayloadDoesNotFit(what, _reason(error)) from error
+    if again != event:
+        raise PayloadDoesNotFit(what, _difference(event, again))
     return content
 
 
@@ -206,6 +208,15 @@ def context_of(
         microservice=microservice,
         is_replay=is_replay,
     )
+
+
+def _difference(event: object, again: object) -> str:
+    """Say which field would be read back as something else, e.g. a Decimal in a field for text."""
+    for name in type(event).__struct_fields__:  # type: ignore[attr-defined]
+        given, read = getattr(event, name), getattr(again, name)
+        if given != read:
+            return f"{name}={given!r} would be read back as {read!r}"
+    return "it would be read back as something else"
 
 
 def _reason(error: Exception) -> str:
