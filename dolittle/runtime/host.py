@@ -8,11 +8,13 @@ import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dolittle.errors import DeclarationErrors, DolittleError
+from dolittle.runtime.code_places import place_of
 from dolittle.runtime.configuration import Configuration, load_configuration
 from dolittle.runtime.definition import Definition, load_definition
 from dolittle.runtime.microservice import Microservice
@@ -36,6 +38,23 @@ _HEAR_OUT_S: Final = 0.1
 
 LOG_FORMAT: Final = "%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s"
 LOG_TIME_FORMAT: Final = "%H:%M:%S"
+
+
+class CannotOpen(DolittleError):
+    """The operating system does not let the files of events or state be opened.
+
+    Attributes:
+        path: The folder with the data.
+    """
+
+    code = "cannot-open"
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.path = path
+        super().__init__(
+            f"the data in {path} cannot be opened: {error}",
+            hint="it is a folder that this user may write to, or it does not exist yet",
+        )
 
 
 @dataclass(frozen=True)
@@ -99,25 +118,47 @@ async def host(
 
     Raises:
         StoreError: The store of a tenant cannot be opened.
+        CannotOpen: The operating system does not let its files be opened.
+        DeclarationErrors: The code of the microservice failed, e.g. while a handler was made.
         OwnApplicationFailed: The service's own application could not start.
     """
     from dolittle.runtime.http.application import HttpApplication, secured
     from dolittle.runtime.http.security import allowed_hosts
 
-    async with open_tenants(
-        service.configuration,
-        service.definition,
-        tenants=service.configuration.tenants,
-        deliver=True,
-        ephemeral=hosting.ephemeral,
-    ) as microservices:
+    async with AsyncExitStack() as opened:
+        try:
+            microservices = await opened.enter_async_context(
+                open_tenants(
+                    service.configuration,
+                    service.definition,
+                    tenants=service.configuration.tenants,
+                    deliver=True,
+                    ephemeral=hosting.ephemeral,
+                )
+            )
+        except DolittleError:
+            raise
+        except Exception as error:
+            raise _cannot_open(service, error) from error
         first = next(iter(microservices.values()))
-        async with _own_application(service.own, first) as own:
-            application = HttpApplication(first, own=own)
-            hosts = allowed_hosts(hosting.address, hosting.port, hosting.allowed_hosts)
-            async with _server(secured(application, hosts), listener, application.closing):
-                tell(await _serving(service, microservices))
-                await stop.wait()
+        own = await opened.enter_async_context(_own_application(service.own, first))
+        application = HttpApplication(first, own=own)
+        hosts = allowed_hosts(hosting.address, hosting.port, hosting.allowed_hosts)
+        async with _server(secured(application, hosts), listener, application.closing):
+            tell(await _serving(service, microservices))
+            await stop.wait()
+
+
+def _cannot_open(service: LoadedService, error: Exception) -> Exception:
+    """Return what is to be told about an error that is not ours, e.g. one of a handler's code."""
+    configuration = service.configuration
+    place = place_of(error, configuration.project)
+    if place is not None:
+        message = f"it cannot be started: {type(error).__name__}: {error}"
+        return DeclarationErrors(configuration.package, [(*place, message, "")])
+    if isinstance(error, OSError):
+        return CannotOpen(configuration.data_path, error)
+    return error
 
 
 @asynccontextmanager

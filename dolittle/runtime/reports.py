@@ -74,11 +74,16 @@ class Serving(msgspec.Struct, frozen=True, tag="serving"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """It cannot be loaded or opened; what is wrong and how to mend it."""
+    """It cannot be loaded or opened; what is wrong and how to mend it.
+
+    Attributes:
+        is_in_code: Whether a change of the code may mend it; a damaged store it does not.
+    """
 
     code: str
     message: str
     hint: str = ""
+    is_in_code: bool = False
 
 
 class Changed(msgspec.Struct, frozen=True, tag="changed"):
@@ -140,12 +145,14 @@ Report = (
 )
 Tell = Callable[[Report], None]
 
+_CODES_OF_CODE: Final = frozenset({"declarations", "configuration", "own-application"})
+
 _decoder: Final = msgspec.json.Decoder(Report)
 
 
 def failed(error: DolittleError) -> Failed:
     """Return an error as a report."""
-    return Failed(error.code, str(error), error.hint)
+    return Failed(error.code, str(error), error.hint, error.code in _CODES_OF_CODE)
 
 
 def to_line(report: Report) -> bytes:

@@ -111,7 +111,7 @@ class Supervisor:
         self._on_output = on_output
         self._pace = pace or Pace()
         self._current: Child | None = None
-        self._relay: asyncio.Task[bool] | None = None
+        self._relay: asyncio.Task[Failed | None] | None = None
         self._changed: asyncio.Queue[frozenset[Path]] = asyncio.Queue(maxsize=1_000)
         self._reloads: deque[float] = deque(maxlen=self._pace.reloads_max + 1)
         self._children: set[Child] = set()
@@ -124,8 +124,8 @@ class Supervisor:
     async def run(self, stop: asyncio.Event) -> int:
         """Serve until ``stop`` is set; return 0, or 1 if it was given up.
 
-        It is given up when there is no watching and the code cannot be loaded, and when its
-        store cannot be opened.
+        It is given up when its store cannot be opened; without watching also when its code
+        cannot be loaded or started, or when its process has ended by itself too often.
         """
         watching = None
         if self._changes is not None:
@@ -201,13 +201,14 @@ class Supervisor:
         child.serve()
         self._relay = asyncio.create_task(self._relay_reports(child))
 
-    async def _relay_reports(self, child: Child) -> bool:
-        """Hand on what a process reports; return whether it reported why it ended."""
-        has_failed = False
+    async def _relay_reports(self, child: Child) -> Failed | None:
+        """Hand on what a process reports; return why it ended, if it said so."""
+        failed = None
         async for report in child.reports():
-            has_failed = has_failed or isinstance(report, Failed)
+            if isinstance(report, Failed):
+                failed = report
             self._tell(report)
-        return has_failed
+        return failed
 
     async def _stop_current(self) -> None:
         child, relay = self._current, self._relay
@@ -331,11 +332,14 @@ class Supervisor:
         assert child is not None
         self._current = self._relay = None
         reason = await child.ended()
-        has_failed = await relay if relay is not None else False
+        failed = await relay if relay is not None else None
         await self._let_go(child)
-        if has_failed:
-            # It said why: its store or its own application cannot be opened. Time mends neither.
-            return None
+        if failed is not None:
+            # It said why it cannot be opened; time mends nothing, a change of the code may.
+            if self._changes is None or not failed.is_in_code:
+                return None
+            self._tell(Waiting())
+            return False
         if restarts > self._pace.restarts_max:
             self._tell(EndedEarly(reason))
             if self._changes is None:

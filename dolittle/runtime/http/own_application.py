@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-import traceback
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dolittle.errors import DeclarationErrors, DolittleError
+from dolittle.runtime.code_places import place_of
 from dolittle.runtime.definition import API_MODULE
 
 log: Final = logging.getLogger("dolittle.http")
@@ -67,13 +67,7 @@ def load_own_application(package: str, root: Path) -> ASGIApp | None:
 
 
 def _does_not_import(package: str, name: str, root: Path, error: Exception) -> DeclarationErrors:
-    path, line = str(root), 0
-    if isinstance(error, SyntaxError) and error.filename:
-        path, line = error.filename, error.lineno or 0
-    else:
-        for frame in traceback.extract_tb(error.__traceback__):
-            if Path(frame.filename).is_relative_to(root):
-                path, line = frame.filename, frame.lineno or 0
+    path, line = place_of(error, root) or (str(root), 0)
     message = f"{name} does not import: {type(error).__name__}: {error}"
     return DeclarationErrors(package, [(path, line, message, "")])
 

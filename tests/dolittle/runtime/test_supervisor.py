@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -51,7 +52,15 @@ async def app(scope, receive, send):
 class Stage:
     """A supervisor at work, whose changes are told by hand and whose reports are kept."""
 
-    def __init__(self, project: Path, listener: socket.socket, pace: Pace, *, watch: bool) -> None:
+    def __init__(
+        self,
+        project: Path,
+        listener: socket.socket,
+        pace: Pace,
+        *,
+        watch: bool = True,
+        ephemeral: bool = True,
+    ) -> None:
         self.project = project
         self.reports: list[Report] = []
         self.output: list[str] = []
@@ -61,7 +70,7 @@ class Stage:
         self.stop = asyncio.Event()
         self.port: int = listener.getsockname()[1]
         self.supervisor = Supervisor(
-            Hosting(project, "127.0.0.1", self.port, ephemeral=True),
+            Hosting(project, "127.0.0.1", self.port, ephemeral=ephemeral),
             listener,
             tell=self._tell,
             changes=self._changes if watch else None,
@@ -124,9 +133,9 @@ async def raise_stage(project: Path) -> AsyncIterator[Callable[..., Stage]]:
     stages: list[Stage] = []
     listeners: list[socket.socket] = []
 
-    def make(pace: Pace = PACE, *, watch: bool = True) -> Stage:
+    def make(pace: Pace = PACE, **options: bool) -> Stage:
         listeners.append(listen("127.0.0.1", 0))
-        stages.append(Stage(project, listeners[-1], pace, watch=watch))
+        stages.append(Stage(project, listeners[-1], pace, **options))
         return stages[-1]
 
     yield make
@@ -258,7 +267,7 @@ async def test_a_process_that_always_dies_is_left_alone_in_the_end(
         assert await stage.running == 1
 
 
-async def test_a_store_that_cannot_be_opened_is_given_up(
+async def test_an_own_application_that_cannot_start_is_waited_for(
     raise_stage: Callable[..., Stage], project: Path
 ) -> None:
     (project / "kitchen" / "api.py").write_text(
@@ -268,6 +277,34 @@ async def test_a_store_that_cannot_be_opened_is_given_up(
     )
     stage = raise_stage()
     assert "no database" in (await stage.told(Failed)).message
+    await stage.told(Waiting)
+    stage.save(PID_API, "api.py")
+    await stage.told(Serving)
+
+
+async def test_a_handler_that_cannot_be_made_is_told_with_its_line(
+    raise_stage: Callable[..., Stage], project: Path
+) -> None:
+    stage = raise_stage()
+    await stage.told(Serving)
+    stage.save(
+        KITCHEN + "\n\nfrom dolittle import event_handler, handles\n\n\n@event_handler\n"
+        "class Announcer:\n    def __init__(self) -> None:\n        self.x = 1 / 0\n\n"
+        "    @handles(DishPrepared)\n    def announce(self, event: DishPrepared) -> None: ...\n"
+    )
+    failed = await stage.told(Failed)
+    assert re.search(r"__init__\.py:15: .*ZeroDivisionError", failed.message)
+    await stage.told(Waiting)
+    stage.save(KITCHEN)
+    await stage.told(Serving)
+
+
+async def test_data_that_cannot_be_opened_is_given_up(
+    raise_stage: Callable[..., Stage], project: Path
+) -> None:
+    (project / ".dolittle").write_text("a file where the folder should be")
+    stage = raise_stage(ephemeral=False)
+    assert (await stage.told(Failed)).code in ("cannot-open", "store-read-only")
     async with asyncio.timeout(BOUND_S):
         assert await stage.running == 1
 
