@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 DEVELOPMENT: Final = "development"
 """The tenant that exists without being configured."""
+
+_LOOK_AT_CLOCK: Final = timedelta(minutes=1)
+"""How long one waits before looking at the machine's clock again, which may have been set."""
 
 
 class Clock(Protocol):
@@ -23,12 +26,27 @@ class Clock(Protocol):
         ...
 
 
+class Timer(Clock, Protocol):
+    """A clock that can also be waited for; a test moves it on, and the waiting is over."""
+
+    async def wait_until(self, moment: datetime) -> None:
+        """Return once the time is ``moment`` (aware) or later."""
+        ...
+
+
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
         """Return the time now, aware, in UTC."""
         return datetime.now(UTC)  # noqa: TID251 - this is the clock that others take as an argument
+
+    async def wait_until(self, moment: datetime) -> None:
+        """Return once the time is ``moment`` (aware) or later."""
+        import asyncio  # costs 30 ms, which declarations alone need not pay
+
+        while (left := moment - self.now()) > timedelta():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(min(left, _LOOK_AT_CLOCK).total_seconds())
 
 
 @dataclass(frozen=True)
