@@ -171,6 +171,22 @@ def unset_fields(document: Any) -> list[str]:
     return [name for name in names if getattr(document, name) is msgspec.UNSET]
 
 
+def select_key(declaration: ProjectionDeclaration, event: Any, context: EventContext) -> str:
+    """Return the key of the document that an event changes.
+
+    Raises:
+        KeyError: The projection has no ``@on`` method for this event's type.
+        ValueError: The key is empty, so that nobody could ask for the document.
+    """
+    method = declaration.methods[context.event_type.id]
+    key = method.key.select(event, context)
+    if not key:
+        raise ValueError(
+            f"the key of {declaration.name}.{method.name} ({method.key.text}) is empty"
+        )
+    return key
+
+
 def fold(
     declaration: ProjectionDeclaration, document: Any, event: Any, context: EventContext
 ) -> Outcome | None:

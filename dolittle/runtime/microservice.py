@@ -14,7 +14,7 @@ import msgspec
 from dolittle.aggregates import AggregateRoot, arguments_for, command_of, declaration_of
 from dolittle.errors import ProjectionFailed, Unknown, WaitTimedOut
 from dolittle.events import event_type_of
-from dolittle.execution import DEVELOPMENT, Clock, ExecutionContext, current_context, new_id
+from dolittle.execution import DEVELOPMENT, ExecutionContext, Timer, current_context, new_id
 from dolittle.projections import projection_declaration_of
 from dolittle.runtime.configuration import Configuration, find_project, load_configuration
 from dolittle.runtime.definition import Definition, load_definition
@@ -105,7 +105,7 @@ class Microservice:
         deliver: bool = True,
         only: Iterable[str] = (),
         ephemeral: bool = False,
-        clock: Clock | None = None,
+        clock: Timer | None = None,
     ) -> AsyncIterator[Microservice]:
         """Open the microservice whose ``dolittle.toml`` is in a folder or above it.
 
@@ -433,9 +433,7 @@ class Microservice:
             position=position,
             behind=behind,
             is_started=current is not None,
-            is_replaying=bool(
-                current and latest and (current.replay is not None or latest.build != current.build)
-            ),
+            is_replaying=current is not None and _is_replaying(current, latest),
             failing=tuple(failing),
         )
 
@@ -455,3 +453,10 @@ class Microservice:
         """
         declaration = self._processor_declaration(request.name)
         return await self.state.request(msgspec.structs.replace(request, name=declaration.id))
+
+
+def _is_replaying(current: Processor, latest: Processor | None) -> bool:
+    """Tell whether a handler is on its way through a replay, or a projection is rebuilt."""
+    if latest is not None and latest.build != current.build:
+        return True
+    return current.replay is not None and current.position < current.replay.until

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, get_type_hints
 
 from dolittle.errors import DolittleError
-from dolittle.execution import Clock, SystemClock
+from dolittle.execution import SystemClock, Timer
 from dolittle.runtime.configuration import Configuration
 from dolittle.runtime.definition import Definition
 from dolittle.runtime.delivery import Deliverer
@@ -29,7 +29,7 @@ async def open_tenants(
     deliver: bool,
     only: Iterable[str] = (),
     ephemeral: bool = False,
-    clock: Clock | None = None,
+    clock: Timer | None = None,
 ) -> AsyncIterator[dict[str, Microservice]]:
     """Open tenants of a loaded microservice as ``Microservice.open`` does; close them at last."""
     opened: dict[str, Microservice] = {}
@@ -66,7 +66,7 @@ async def _open_tenant(
     tenant: str,
     *,
     ephemeral: bool,
-    clock: Clock,
+    clock: Timer,
     opened: Mapping[str, Microservice],
     only: frozenset[str],
     deliver: bool,
@@ -116,7 +116,7 @@ async def open_store(
     tenant: str,
     *,
     ephemeral: bool = False,
-    clock: Clock | None = None,
+    clock: Timer | None = None,
 ) -> EventStore:
     """Open the event store of a tenant, by the engine that the configuration names.
 

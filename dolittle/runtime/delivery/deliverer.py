@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Final
 
+from dolittle.projections import ProjectionDeclaration
 from dolittle.runtime.definition import Definition
 from dolittle.runtime.delivery.handling import HandlerLoop
 from dolittle.runtime.delivery.lease import Lease
 from dolittle.runtime.delivery.projecting import ProjectionLoop
-from dolittle.runtime.delivery.surroundings import Signal, Surroundings, log
+from dolittle.runtime.delivery.surroundings import Signal, Surroundings, log, said_by
 from dolittle.runtime.state import Change, Processor, Request, active, newest
 from dolittle.store import START
 
@@ -55,6 +57,7 @@ class Deliverer:
         self._main: asyncio.Task[None] | None = None
         self._errors: dict[str, str] = {}
         self._taken: set[int] = set()
+        self._paused: set[tuple[str, int]] = set()
         self._is_stopping = False
 
     @property
@@ -78,54 +81,86 @@ class Deliverer:
         return self._around.progressed
 
     async def start(self) -> None:
-        """Begin to deliver; where the lease is taken, as soon as it is free."""
+        """Begin to deliver; where the lease is taken, as soon as it is free.
+
+        Raises:
+            Exception: What making a handler raised, or what the state or the lease raised.
+        """
         if self._lease is None or self._lease.try_take():
             await self._begin()
-            self._main = asyncio.create_task(self._watch())
+            self._main = asyncio.create_task(self._keep_watching())
         else:
             self._main = asyncio.create_task(self._wait_in_line())
 
     async def stop(self) -> None:
         """Finish the events in hand, save the positions, let go of the lease."""
         self._is_stopping = True
+        self._stop_loops()
         if self._main is not None:
             self._main.cancel()
             await asyncio.gather(self._main, return_exceptions=True)
-        for handler in self._handlers.values():
-            handler.stop()
-        for projection in self._projections.values():
-            projection.stop()
+            self._stop_loops()  # one may have been started meanwhile
+        for key in self._paused:
+            self._tasks[key].cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         self._tasks.clear()
         if self._lease is not None:
             self._lease.let_go()
 
+    def _stop_loops(self) -> None:
+        for handler in self._handlers.values():
+            handler.stop()
+        for projection in self._projections.values():
+            projection.stop()
+
     async def _wait_in_line(self) -> None:
         assert self._lease is not None
         await self._lease.take()
         log.info("delivery is taken over from another process")
-        await self._begin()
-        await self._watch()
+        while True:
+            try:
+                await self._begin()
+                break
+            except Exception as error:  # noqa: BLE001 - said, kept for people to see, and tried again
+                await self._pause_after("delivery", error)
+        await self._keep_watching()
+
+    async def _keep_watching(self) -> None:
+        """Watch; after an error say so and go on."""
+        while True:
+            try:
+                await self._watch()
+            except Exception as error:  # noqa: BLE001 - said, kept for people to see, and tried again
+                await self._pause_after("delivery", error)
+
+    async def _pause_after(self, name: str, error: Exception) -> None:
+        """Say what broke off and wait before it begins again."""
+        self._errors[name] = said_by(error)
+        self._around.progressed.notify()
+        log.error("%s broke off; again in %s s", name, AGAIN_AFTER_S, exc_info=error)
+        clock = self._around.clock
+        await clock.wait_until(clock.now() + timedelta(seconds=AGAIN_AFTER_S))
+        self._errors.pop(name, None)
 
     async def _begin(self) -> None:
         """Start a loop for every handler and for every build of every projection."""
         for declaration in self._definition.handlers.values():
-            if self._is_wanted(declaration.id):
+            if self._is_wanted(declaration.id) and declaration.id not in self._handlers:
                 instance = self._make_handler(declaration.cls)
                 loop = HandlerLoop(declaration, instance, self._around)
                 self._handlers[declaration.id] = loop
                 self._run((declaration.id, 1), loop)
         for projection in self._definition.projections.values():
             if self._is_wanted(projection.id):
-                await self._begin_projection(projection.id)
+                await self._begin_projection(projection)
         await self._look_for_requests()
 
     def _is_wanted(self, name: str) -> bool:
         return not self._only or name in self._only
 
-    async def _begin_projection(self, name: str) -> None:
+    async def _begin_projection(self, declaration: ProjectionDeclaration) -> None:
         """Start the builds of a projection; begin a new one where its code has changed."""
-        declaration = self._definition.projection(name)
+        name = declaration.id
         builds = await self._around.state.processors(name)
         latest = newest(builds)
         if latest is None:
@@ -134,16 +169,17 @@ class Deliverer:
             builds = [latest]
         elif latest.fingerprint != declaration.fingerprint:
             log.info("%s has changed: it is rebuilt beside the read model there is", name)
-            latest = await self._begin_build(name)
+            latest = await self._begin_build(declaration)
             builds = [*builds, latest]
         for build in builds:
             if build.fingerprint == declaration.fingerprint:
-                self._start_build(build)
+                self._start_build(declaration, build)
             elif not build.is_active:
                 await self._around.state.discard(name, build.build)
 
-    async def _begin_build(self, name: str) -> Processor:
+    async def _begin_build(self, declaration: ProjectionDeclaration) -> Processor:
         """Make the next build of a projection, from the start of the log."""
+        name = declaration.id
         builds = await self._around.state.processors(name)
         for build in builds:
             if not build.is_active:
@@ -156,54 +192,60 @@ class Deliverer:
             build=latest.build + 1 if latest else 1,
             is_active=latest is None,
             position=START,
-            fingerprint=self._definition.projection(name).fingerprint,
+            fingerprint=declaration.fingerprint,
         )
         await self._around.state.save(Change(made))
         return made
 
-    def _start_build(self, build: Processor) -> None:
-        loop = ProjectionLoop(self._definition.projection(build.name), build, self._around)
-        self._projections[build.name, build.build] = loop
-        self._run((build.name, build.build), loop)
+    def _start_build(self, declaration: ProjectionDeclaration, build: Processor) -> None:
+        if (build.name, build.build) not in self._projections:
+            loop = ProjectionLoop(declaration, build, self._around)
+            self._projections[build.name, build.build] = loop
+            self._run((build.name, build.build), loop)
 
     def _run(self, key: tuple[str, int], loop: HandlerLoop | ProjectionLoop) -> None:
-        self._tasks[key] = asyncio.create_task(self._keep_running(loop))
+        self._tasks[key] = asyncio.create_task(self._keep_running(key, loop))
 
-    async def _keep_running(self, loop: HandlerLoop | ProjectionLoop) -> None:
+    async def _keep_running(self, key: tuple[str, int], loop: HandlerLoop | ProjectionLoop) -> None:
         """Run a loop; if it breaks off, say so and start it again."""
         while True:
             try:
                 await loop.run()
                 return
             except Exception as error:  # noqa: BLE001 - said, kept for people to see, and tried again
-                self._errors[loop.name] = f"{type(error).__name__}: {error}"
-                self._around.progressed.notify()
-                log.exception("delivery to %s broke off; again in %s s", loop.name, AGAIN_AFTER_S)
                 if self._is_stopping:
+                    log.exception("delivery to %s broke off while it was stopped", loop.name)
                     return
-            await asyncio.sleep(AGAIN_AFTER_S)
-            self._errors.pop(loop.name, None)
+                self._paused.add(key)
+                try:
+                    await self._pause_after(loop.name, error)
+                finally:
+                    self._paused.discard(key)
 
     async def _stop_loop(self, key: tuple[str, int]) -> None:
         loop, task = self._projections.pop(key, None), self._tasks.pop(key, None)
         if loop is not None and task is not None:
             loop.stop()
+            if key in self._paused:
+                task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self) -> None:
         """Swap in finished rebuilds, and take requests that a person or a process leaves."""
         while True:
-            progress = asyncio.create_task(self._around.progressed.wait())
-            await asyncio.wait([progress], timeout=LOOK_FOR_REQUESTS_S)
-            progress.cancel()
+            progress = asyncio.ensure_future(self._around.progressed.wait())
+            try:
+                await asyncio.wait([progress], timeout=LOOK_FOR_REQUESTS_S)
+            finally:
+                progress.cancel()
             await self._swap_finished()
             await self._look_for_requests()
 
     async def _look_for_requests(self) -> None:
         for request in await self._around.state.requests():
             if request.number not in self._taken:
-                self._taken.add(request.number)
                 await self._take(request)
+                self._taken.add(request.number)
 
     async def _take(self, request: Request) -> None:
         if request.name in self._handlers:
@@ -211,7 +253,8 @@ class Deliverer:
             return
         builds = [loop for key, loop in self._projections.items() if key[0] == request.name]
         if builds and request.kind == "replay":
-            self._start_build(await self._begin_build(request.name))
+            declaration = builds[0].declaration
+            self._start_build(declaration, await self._begin_build(declaration))
             await self._around.state.finish_request(request.number)
         elif builds:
             for loop in builds:
@@ -226,14 +269,17 @@ class Deliverer:
             loop = self._projections.get((name, build))
             if loop is None or loop.processor.is_active:
                 continue
-            builds = await self._around.state.processors(name)
-            old = active(builds)
-            if old is not None and loop.processor.position >= old.position:
-                await self._stop_loop((name, old.build))
-                await self._stop_loop((name, build))
-                await self._around.state.activate(name, build)
-                fresh = active(await self._around.state.processors(name))
-                if fresh is not None:
-                    self._start_build(fresh)
-                log.info("%s is rebuilt", name)
-                self._around.progressed.notify()
+            old = active(await self._around.state.processors(name))
+            if old is None or loop.processor.position < old.position:
+                continue
+            await self._stop_loop((name, old.build))
+            old = active(await self._around.state.processors(name))
+            if old is not None and loop.processor.position < old.position:
+                continue  # the old one got further before it stopped; readers never go back
+            await self._stop_loop((name, build))
+            await self._around.state.activate(name, build)
+            fresh = active(await self._around.state.processors(name))
+            if fresh is not None:
+                self._start_build(loop.declaration, fresh)
+            log.info("%s is rebuilt", name)
+            self._around.progressed.notify()

@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 
-from dolittle.execution import execution_context
-from dolittle.handlers import EventHandlerDeclaration, HandlerMethod
+from dolittle.handlers import EventHandlerDeclaration
+from dolittle.runtime.delivery.calls import TURN_EVENTS_MAX, Calls, Work
+from dolittle.runtime.delivery.replays import begun_replay, is_over
 from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
-from dolittle.runtime.state import Change, FailingPartition, Processor, Replay, Request
+from dolittle.runtime.state import Change, FailingPartition, Processor, Request
 from dolittle.store import START, CommittedEvent, Page, Position, Selection
 
 IN_FLIGHT_MAX: Final = 2_000
-"""Events of one handler that are read and not yet handled."""
+"""Events of one handler that are read and not yet handled, before another page is read."""
 
-TURN_S: Final = 0.1
-"""How long a thread handles events before it reports, so that positions are saved."""
-
-TURN_EVENTS_MAX: Final = 500
+RETRIES_MAX: Final = 100
+"""Failing partitions of one handler that are caught up at a time."""
 
 WHOLE: Final = ""
 """The one partition of an unpartitioned handler."""
-
-
-class Work(NamedTuple):
-    """One event for one method."""
-
-    event: CommittedEvent
-    method: HandlerMethod
-    partition: str
 
 
 class HandlerLoop:
@@ -62,12 +52,14 @@ class HandlerLoop:
         self._read: Position = START
         self._pages: AsyncIterator[Page] | None = None
         self._lanes: dict[str, deque[Work]] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._unfinished: OrderedDict[Position, None] = OrderedDict()
+        self._lane_tasks: dict[str, asyncio.Task[None]] = {}
+        self._retries: dict[str, asyncio.Task[None]] = {}
+        self._unfinished: dict[Position, None] = {}
         self._slots = asyncio.Semaphore(declaration.concurrency)
-        self._threads: ThreadPoolExecutor | None = None
+        self._calls = Calls(declaration, instance, around)
         self._requests: deque[Request] = deque()
         self._wake = asyncio.Event()
+        self._broken: Exception | None = None
         self._is_halted = False
         self._is_stopping = False
 
@@ -87,11 +79,12 @@ class HandlerLoop:
         self._wake.set()
 
     async def run(self) -> None:
-        """Deliver until stopped."""
-        self._is_halted = self._is_stopping
-        self._threads = ThreadPoolExecutor(
-            self._declaration.concurrency, thread_name_prefix=f"dolittle-{self._declaration.name}"
-        )
+        """Deliver until stopped; after an error it may be called again.
+
+        Raises:
+            Exception: What the store or the state raised; what was not saved is handled again.
+        """
+        self._is_halted, self._broken = self._is_stopping, None
         await self._load()
         try:
             while not self._is_stopping:
@@ -99,12 +92,15 @@ class HandlerLoop:
                 self._start_retries()
                 has_read = await self._read_page()
                 await self._save()
+                if self._broken is not None:
+                    raise self._broken
                 if not has_read:
                     await self._wait()
         finally:
             await self._halt()
+            if self._is_stopping:
+                self._calls.close()
             await self._save()
-            self._threads.shutdown(wait=False)
 
     def take(self, request: Request) -> None:
         """Do what a person asked for (replay, retry or skip) before the next event is read."""
@@ -113,13 +109,14 @@ class HandlerLoop:
 
     async def _take_requests(self) -> None:
         while self._requests:
-            request = self._requests.popleft()
+            request = self._requests[0]
             if request.kind == "replay":
                 await self._replay(request)
             else:
                 self._retry_or_skip(request)
             await self._save()
             await self._around.state.finish_request(request.number)
+            self._requests.popleft()
 
     async def _load(self) -> None:
         state = self._around.state
@@ -144,8 +141,11 @@ class HandlerLoop:
             return False
         if self._pages is None:
             self._pages = self._around.store.read(Selection(start=self._read, types=self._types))
-        page = await anext(self._pages, None)
-        if page is None or self._is_blocked():
+        pages = self._pages
+        page = await anext(pages, None)
+        if self._pages is not pages:
+            return True  # an event failed meanwhile, and reading begins again there
+        if page is None:
             self._pages = None
             return False
         moved = page.next_position != self._read
@@ -163,8 +163,8 @@ class HandlerLoop:
         lane = partition if self._declaration.concurrency > 1 else WHOLE
         self._lanes.setdefault(lane, deque()).append(work)
         self._unfinished[event.position] = None
-        if lane not in self._tasks:
-            self._tasks[lane] = asyncio.create_task(self._run_lane(lane))
+        if lane not in self._lane_tasks:
+            self._lane_tasks[lane] = asyncio.create_task(self._run_lane(lane))
 
     def _is_blocked(self) -> bool:
         """Tell whether an unpartitioned handler waits at a failing event."""
@@ -183,88 +183,29 @@ class HandlerLoop:
                     if works and not self._is_halted:
                         await self._run_some(works)
                 self._wake.set()
+        except Exception as error:  # noqa: BLE001 - raised again by run(), which waits for no lane
+            self._broken = error
         finally:
             if not works:
                 self._lanes.pop(lane, None)
-            self._tasks.pop(lane, None)
+            self._lane_tasks.pop(lane, None)
             self._wake.set()
 
     async def _run_some(self, works: deque[Work]) -> None:
-        """Handle the first event, or as many ``def`` methods' events as fit into one turn."""
-        first = works[0]
-        if first.method.is_async:
-            errors = [await self._call_async(first)]
-        else:
-            turn: list[Work] = []
-            for work in works:
-                if work.method.is_async or len(turn) >= TURN_EVENTS_MAX:
-                    break
-                turn.append(work)
-            loop = asyncio.get_running_loop()
-            errors = await loop.run_in_executor(self._threads, self._call_turn, turn)
-        for error in errors:
-            if not works:
-                break
+        if self._is_skipped(works[0]):
+            self._finish(works.popleft(), None)
+            self._move()
+            return
+        some = list(itertools.islice(works, TURN_EVENTS_MAX))
+        for error in await self._calls.turn(some, self._processor.replay, self._has_halted):
             self._finish(works.popleft(), error)
         self._move()
 
-    def _call_turn(self, turn: list[Work]) -> list[BaseException | None]:
-        """Handle events in a thread, until one fails, the turn is over or the loop is halted."""
-        end = time.monotonic() + TURN_S
-        errors: list[BaseException | None] = []
-        for work in turn:
-            error = self._call(work)
-            errors.append(error)
-            if error is not None or self._is_halted or time.monotonic() >= end:
-                break
-        return errors
+    def _has_halted(self) -> bool:
+        return self._is_halted
 
-    def _call(self, work: Work) -> BaseException | None:
-        around = self._around
-        if self._is_left_out(work):
-            return None
-        try:
-            event = around.event_types.decode(work.event)
-            context = around.context(work.event, is_replay=self._is_replay(work))
-            with execution_context(around.execution(work.event)):
-                if work.method.takes_context:
-                    work.method.function(self._instance, event, context)
-                else:
-                    work.method.function(self._instance, event)
-        except Exception as error:  # noqa: BLE001 - recorded as the partition's failure
-            return error
-        return None
-
-    async def _call_async(self, work: Work) -> BaseException | None:
-        around = self._around
-        if self._is_left_out(work):
-            return None
-        try:
-            event = around.event_types.decode(work.event)
-            context = around.context(work.event, is_replay=self._is_replay(work))
-            with execution_context(around.execution(work.event)):
-                if work.method.takes_context:
-                    await work.method.function(self._instance, event, context)
-                else:
-                    await work.method.function(self._instance, event)
-        except Exception as error:  # noqa: BLE001 - recorded as the partition's failure
-            return error
-        return None
-
-    def _is_left_out(self, work: Work) -> bool:
-        if self._skip.get(work.partition) == work.event.position:
-            return True
-        if not work.method.is_side_effect or not self._is_replay(work):
-            return False
-        replay = self._processor.replay
-        return replay is not None and work.method.name not in replay.side_effects
-
-    def _is_replay(self, work: Work) -> bool:
-        replay, position = self._processor.replay, work.event.position
-        if replay is None or position >= replay.until:
-            return False
-        unhandled = replay.unhandled.get(work.partition)
-        return unhandled is None or position < unhandled
+    def _is_skipped(self, work: Work) -> bool:
+        return self._skip.get(work.partition) == work.event.position
 
     def _finish(self, work: Work, error: BaseException | None) -> None:
         if error is not None:
@@ -306,6 +247,7 @@ class HandlerLoop:
     def _recover(self, partition: str) -> None:
         del self._failing[partition]
         self._unsaved.add(partition)
+        self._move()
         log.info("%s goes on with partition %r", self.name, partition)
 
     # Position
@@ -313,25 +255,33 @@ class HandlerLoop:
     def _move(self) -> None:
         position = next(iter(self._unfinished), self._read)
         replay = self._processor.replay
-        if replay is not None and position >= replay.until:
+        if replay is not None and is_over(replay, position, self._waiting()):
             replay = None
         if (position, replay) != (self._processor.position, self._processor.replay):
             self._processor = msgspec.structs.replace(
                 self._processor, position=position, replay=replay
             )
 
+    def _waiting(self) -> dict[str, Position]:
+        """Return where each failing partition waits."""
+        return {partition: row.position for partition, row in self._failing.items()}
+
     async def _save(self) -> None:
         if self._processor == self._saved and not self._unsaved:
             return
         processor, unsaved = self._processor, self._unsaved
-        self._unsaved = set()
-        await self._around.state.save(
-            Change(
-                processor,
-                failing=[self._failing[p] for p in unsaved if p in self._failing],
-                recovered=[p for p in unsaved if p not in self._failing],
-            )
+        change = Change(
+            processor,
+            failing=[self._failing[p] for p in unsaved if p in self._failing],
+            recovered=[p for p in unsaved if p not in self._failing],
         )
+        self._unsaved = set()
+        try:
+            await self._around.state.save(change)
+        except BaseException:
+            # A position that is saved later must not pass a failing partition that was not.
+            self._unsaved |= unsaved
+            raise
         self._saved = processor
         self._around.progressed.notify()
 
@@ -342,11 +292,12 @@ class HandlerLoop:
             return
         now = self._around.clock.now()
         for partition, row in self._failing.items():
-            key = f"retry {partition}"
-            if not row.is_parked and row.retry_at <= now and key not in self._tasks:
-                self._tasks[key] = asyncio.create_task(self._catch_up(key, row))
+            if len(self._retries) >= RETRIES_MAX:
+                break
+            if not row.is_parked and row.retry_at <= now and partition not in self._retries:
+                self._retries[partition] = asyncio.create_task(self._catch_up(row))
 
-    async def _catch_up(self, key: str, row: FailingPartition) -> None:
+    async def _catch_up(self, row: FailingPartition) -> None:
         """Handle what a failing partition missed, in order, until it is level with the rest."""
         partition, position = row.partition, row.position
         try:
@@ -364,31 +315,37 @@ class HandlerLoop:
                 if self._read == stop and not self._is_halted:
                     self._recover(partition)
                     return
+        except Exception as error:  # noqa: BLE001 - raised again by run(), which waits for no retry
+            self._broken = error
         finally:
-            self._tasks.pop(key, None)
+            self._retries.pop(partition, None)
             self._wake.set()
 
     async def _catch_up_page(self, partition: str, page: Page) -> bool:
         for event in page.events:
             if self._is_halted:
+                self._go_on_from(partition, event.position)
                 return False
             work = Work(event, self._declaration.methods[event.type_id], partition)
-            async with self._slots:
-                if work.method.is_async:
-                    error = await self._call_async(work)
-                else:
-                    loop = asyncio.get_running_loop()
-                    error = await loop.run_in_executor(self._threads, self._call, work)
-            if error is not None:
-                self._note(work, error)
-                return False
+            if not self._is_skipped(work):
+                async with self._slots:
+                    [error] = await self._calls.turn(
+                        [work], self._processor.replay, self._has_halted
+                    )
+                if error is not None:
+                    self._note(work, error)
+                    return False
             self._skip.pop(partition, None)
-        if page.events:
-            self._failing[partition] = msgspec.structs.replace(
-                self._failing[partition], position=page.next_position, attempts=0
-            )
-            self._unsaved.add(partition)
+        self._go_on_from(partition, page.next_position)
         return True
+
+    def _go_on_from(self, partition: str, position: Position) -> None:
+        """Note down how far a failing partition has been caught up."""
+        row = self._failing[partition]
+        if row.position != position:
+            self._failing[partition] = msgspec.structs.replace(row, position=position, attempts=0)
+            self._unsaved.add(partition)
+            self._wake.set()
 
     def _retry_or_skip(self, request: Request) -> None:
         now = self._around.clock.now()
@@ -408,26 +365,27 @@ class HandlerLoop:
 
     async def _replay(self, request: Request) -> None:
         await self._halt()
-        until = max(self._processor.position, getattr(self._processor.replay, "until", START))
-        cleared = [row for row in self._failing.values() if row.position >= request.position]
-        unhandled = {row.partition: row.position for row in cleared}
-        for row in cleared:
-            del self._failing[row.partition]
-            self._unsaved.add(row.partition)
-        self._processor = msgspec.structs.replace(
-            self._processor,
-            position=request.position,
-            replay=Replay(until, request.side_effects, unhandled),
+        before = self._processor
+        replay = begun_replay(
+            request, position=before.position, replay=before.replay, failing=self._waiting()
         )
-        self._read = request.position
+        # Never forwards: what has not been handled yet is not passed over.
+        start = min(request.position, before.position)
+        for partition, row in list(self._failing.items()):
+            if row.position >= start:
+                del self._failing[partition]
+                self._unsaved.add(partition)
+        self._skip.clear()
+        self._processor = msgspec.structs.replace(before, position=start, replay=replay)
+        self._read = start
         await self._save()
         self._is_halted = self._is_stopping
 
     async def _halt(self) -> None:
         """Let the events in hand finish and forget what was only read."""
         self._is_halted = True
-        while self._tasks:
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        while tasks := [*self._lane_tasks.values(), *self._retries.values()]:
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._lanes.clear()
         self._unfinished.clear()
         self._read, self._pages = self._processor.position, None
@@ -438,26 +396,25 @@ class HandlerLoop:
         if self._wake.is_set():
             self._wake.clear()
             return
-        waits = [asyncio.create_task(_wait_for(self._wake))]
+        waits: list[Coroutine[Any, Any, object]] = [self._wake.wait()]
         has_room = len(self._unfinished) < IN_FLIGHT_MAX
         if has_room and not self._is_halted and not self._is_blocked():
-            waits.append(asyncio.create_task(self._around.store.wait(self._read)))
-        await first_of(*waits, timeout_s=self._seconds_to_retry())
+            waits.append(self._around.store.wait(self._read))
+        retry_at = self._next_retry()
+        if retry_at is not None:
+            waits.append(self._around.clock.wait_until(retry_at))
+        await first_of(*waits)
         self._wake.clear()
 
-    def _seconds_to_retry(self) -> float | None:
-        due = [
+    def _next_retry(self) -> datetime | None:
+        """Return when a retry is due that nothing else will begin or is doing now."""
+        if len(self._retries) >= RETRIES_MAX:
+            return None  # one of them ends first, and wakes
+        if not self._declaration.partitioned and self._unfinished:
+            return None  # it is in hand
+        due = (
             row.retry_at
             for row in self._failing.values()
-            if not row.is_parked and f"retry {row.partition}" not in self._tasks
-        ]
-        return seconds_until(min(due), self._around.clock.now()) if due else None
-
-
-def seconds_until(moment: datetime, now: datetime) -> float:
-    """Return the seconds to a moment, 0 if it has passed, at most an hour."""
-    return min(max((moment - now) / timedelta(seconds=1), 0.0), 3_600.0)
-
-
-async def _wait_for(event: asyncio.Event) -> None:
-    await event.wait()
+            if not row.is_parked and row.partition not in self._retries
+        )
+        return min(due, default=None)

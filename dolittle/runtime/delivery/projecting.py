@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
 
-from dolittle.projections import Outcome, ProjectionDeclaration, fold, new_document, unset_fields
-from dolittle.runtime.delivery.handling import seconds_until
+from dolittle.events import EventContext
+from dolittle.projections import (
+    Outcome,
+    ProjectionDeclaration,
+    fold,
+    new_document,
+    select_key,
+    unset_fields,
+)
 from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
 from dolittle.runtime.state import Change, FailingPartition, Processor, Request
 from dolittle.store import CommittedEvent, Selection
@@ -48,6 +55,11 @@ class ProjectionLoop:
         return self._declaration.id
 
     @property
+    def declaration(self) -> ProjectionDeclaration:
+        """What it projects."""
+        return self._declaration
+
+    @property
     def processor(self) -> Processor:
         """How far this build has got."""
         return self._processor
@@ -65,6 +77,9 @@ class ProjectionLoop:
     async def run(self) -> None:
         """Project until stopped."""
         self._cache.clear()
+        for known in await self._around.state.processors(self.name):
+            if known.build == self._processor.build:
+                self._processor = known
         rows = await self._around.state.failing(self.name)
         self._failing = {row.partition: row for row in rows if row.build == self._processor.build}
         self._around.progressed.notify()
@@ -106,14 +121,12 @@ class ProjectionLoop:
         Care is needed where a document must be as it was before an event: after an error, after
         ``Outcome.KEEP``, or when a document does not fit its class. Nothing was stored then.
         """
-        around, cls = self._around, self._declaration.cls
+        cls = self._declaration.cls
         documents: dict[str, Any] = {}
         changed: dict[str, bytes | None] = {}
         try:
             for event in events:
-                value = around.event_types.decode(event)
-                context = around.context(event, is_replay=False)
-                key = self._declaration.methods[event.type_id].key.select(value, context)
+                key, value, context = self._read(event)
                 if key in self._failing:
                     continue
                 document = documents.get(key)
@@ -186,9 +199,9 @@ class ProjectionLoop:
         else:
             before = await around.state.document(self.name, self._processor.build, key)
         try:
+            _, value, context = self._read(event)
             document = self._document(before)
-            context = around.context(event, is_replay=False)
-            outcome = fold(self._declaration, document, around.event_types.decode(event), context)
+            outcome = fold(self._declaration, document, value, context)
             if outcome is Outcome.DELETE:
                 changed[key] = None
             elif outcome is not Outcome.KEEP:
@@ -204,27 +217,36 @@ class ProjectionLoop:
             )
         return None
 
+    def _read(self, event: CommittedEvent) -> tuple[str, Any, EventContext]:
+        """Return an event's key, the event, and its context.
+
+        Raises:
+            Exception: It cannot be read, or its key cannot be told.
+        """
+        value = self._around.event_types.decode(event)
+        context = self._around.context(event, is_replay=False)
+        return select_key(self._declaration, value, context), value, context
+
     def _key_of(self, event: CommittedEvent) -> str:
         """Return the event's key; an event whose key cannot be told is a partition of its own."""
         try:
-            value = self._around.event_types.decode(event)
-            context = self._around.context(event, is_replay=False)
-            return self._declaration.methods[event.type_id].key.select(value, context)
+            return self._read(event)[0]
         except Exception:  # noqa: BLE001 - folding it fails for the same reason, and records it
-            return f"event {event.position}"
+            return _unknown_key(event)
 
     # Failing partitions
 
     async def _take_requests(self) -> None:
         now = self._around.clock.now()
         while self._requests:
-            request = self._requests.popleft()
+            request = self._requests[0]
             for key, row in list(self._failing.items()):
                 if request.partition in ("", key):
                     if request.kind == "skip":
                         self._skip[key] = row.position
                     self._failing[key] = msgspec.structs.replace(row, retry_at=now, is_parked=False)
             await self._around.state.finish_request(request.number)
+            self._requests.popleft()
 
     async def _retry_due(self) -> None:
         now = self._around.clock.now()
@@ -240,7 +262,11 @@ class ProjectionLoop:
             async for page in pages:
                 changed: dict[str, bytes | None] = {}
                 for event in page.events:
-                    if self._key_of(event) != key or self._skip.get(key) == event.position:
+                    if self._skip.get(key) == event.position:
+                        continue
+                    if self._key_of(event) != key:
+                        if key == _unknown_key(event):
+                            await self._ask_for_rebuild(event)
                         continue
                     failed = await self._fold_one(key, event, changed, row)
                     if failed is not None:
@@ -248,12 +274,23 @@ class ProjectionLoop:
                         return
                 row = msgspec.structs.replace(row, position=page.next_position, attempts=0)
                 await self._save_failing(row, changed)
+                if self._is_stopping:
+                    return
         self._skip.pop(key, None)
         self._cache.pop(key, None)
-        del self._failing[key]
         await self._around.state.save(Change(self._processor, recovered=[key]))
+        del self._failing[key]
         log.info("%s goes on with key %r", self.name, key)
         self._around.progressed.notify()
+
+    async def _ask_for_rebuild(self, event: CommittedEvent) -> None:
+        """Ask for a rebuild: an event's key was unknown, and others of its key went past it."""
+        requests = await self._around.state.requests()
+        if not any(item.kind == "replay" and item.name == self.name for item in requests):
+            await self._around.state.request(Request("replay", self.name))
+        log.info(
+            "%s is rebuilt: the event at position %s can be read now", self.name, event.position
+        )
 
     async def _save_failing(self, row: FailingPartition, changed: dict[str, bytes | None]) -> None:
         await self._around.state.save(Change(self._processor, failing=[row], documents=changed))
@@ -263,16 +300,17 @@ class ProjectionLoop:
     # Waiting
 
     async def _wait(self) -> None:
-        if not self._wake.is_set():
-            now = self._around.clock.now()
-            due = [row.retry_at for row in self._failing.values() if not row.is_parked]
-            await first_of(
-                asyncio.create_task(_wait_for(self._wake)),
-                asyncio.create_task(self._around.store.wait(self._processor.position)),
-                timeout_s=seconds_until(min(due), now) if due else None,
-            )
+        waits: list[Coroutine[Any, Any, object]] = [
+            self._wake.wait(),
+            self._around.store.wait(self._processor.position),
+        ]
+        due = [row.retry_at for row in self._failing.values() if not row.is_parked]
+        if due:
+            waits.append(self._around.clock.wait_until(min(due)))
+        await first_of(*waits)
         self._wake.clear()
 
 
-async def _wait_for(event: asyncio.Event) -> None:
-    await event.wait()
+def _unknown_key(event: CommittedEvent) -> str:
+    """Return the partition of an event whose key cannot be told."""
+    return f"event {event.position}"

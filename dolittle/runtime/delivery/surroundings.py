@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from dolittle.events import EventContext
-from dolittle.execution import Clock, ExecutionContext
+from dolittle.execution import ExecutionContext, Timer
 from dolittle.runtime.configuration import RetryPolicy
 from dolittle.runtime.state import FailingPartition, State
 from dolittle.serialization import EventTypes, context_of
-from dolittle.store import CommittedEvent, EventStore, Position
+from dolittle.store import CommittedEvent, EventStore
 
 log: Final = logging.getLogger("dolittle.delivery")
 
@@ -36,9 +36,9 @@ class Signal:
         event, self._event = self._event, asyncio.Event()
         event.set()
 
-    async def wait(self) -> None:
-        """Return at the next :meth:`notify`."""
-        await self._event.wait()
+    def wait(self) -> Coroutine[Any, Any, object]:
+        """Return at the next :meth:`notify` after this call, even one before it is awaited."""
+        return self._event.wait()
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Surroundings:
     store: EventStore
     state: State
     event_types: EventTypes
-    clock: Clock
+    clock: Timer
     retry: RetryPolicy
     random: Callable[[], float]
     progressed: Signal
@@ -108,7 +108,7 @@ class Surroundings:
         now = self.clock.now()
         is_parked = attempts >= self.retry.attempts_max
         text = "".join(traceback.format_exception(error))
-        said = f"{type(error).__name__}: {error}"
+        said = said_by(error)
         log.error(
             "%s could not handle %s at position %s (partition %r, attempt %s): %s; %s",
             name,
@@ -128,7 +128,7 @@ class Surroundings:
             position=event.position,
             attempts=attempts,
             error=said,
-            traceback=text[-TRACEBACK_CHARACTERS_MAX:],
+            traceback=_storable(text[-TRACEBACK_CHARACTERS_MAX:]),
             failed_at=now,
             retry_at=now + timedelta(seconds=wait_s),
             is_parked=is_parked,
@@ -148,16 +148,32 @@ def wait_before_retry(policy: RetryPolicy, attempts: int, random: float) -> floa
     return wait_s * (1 + JITTER * random)
 
 
-async def first_of(*waits: asyncio.Task[None], timeout_s: float | None) -> None:
-    """Return when one of the tasks is done or the time is up; cancel the tasks."""
+async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    """Return when one of some coroutines has returned; cancel the others.
+
+    Raises:
+        Exception: What the one that was done first raised.
+    """
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
-        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in waits:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
-def is_behind(position: Position, head: Position) -> bool:
-    """Tell whether there may be events from ``position`` on."""
-    return position < head
+def said_by(error: BaseException) -> str:
+    """Return an error's type and message, also where the message itself cannot be made."""
+    try:
+        said = f"{type(error).__name__}: {error}"
+    except Exception as second:  # noqa: BLE001 - the message of an error that has no message
+        said = f"{type(error).__name__} (its message raised {type(second).__name__})"
+    return _storable(said)
+
+
+def _storable(text: str) -> str:
+    """Write lone surrogates as escapes, which no file or database takes as they are."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,142 @@
+"""Calls the methods of one event handler: async ones on the event loop, the others in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, NamedTuple
+
+from dolittle.events import EventContext
+from dolittle.execution import execution_context
+from dolittle.handlers import EventHandlerDeclaration, HandlerMethod
+from dolittle.runtime.delivery.replays import is_replayed
+from dolittle.runtime.delivery.surroundings import Surroundings
+from dolittle.runtime.state import Replay
+from dolittle.store import CommittedEvent
+
+TURN_S: Final = 0.1
+"""How long a thread handles events before it reports, so that positions are saved."""
+
+TURN_EVENTS_MAX: Final = 500
+
+Error = BaseException | None
+
+
+class Work(NamedTuple):
+    """One event for one method."""
+
+    event: CommittedEvent
+    method: HandlerMethod
+    partition: str
+
+
+class Calls:
+    """Calls one event handler, with the event and the context that the method asks for."""
+
+    def __init__(
+        self, declaration: EventHandlerDeclaration, instance: Any, around: Surroundings
+    ) -> None:
+        self._instance = instance
+        self._around = around
+        self._threads = ThreadPoolExecutor(
+            declaration.concurrency, thread_name_prefix=f"dolittle-{declaration.name}"
+        )
+
+    def close(self) -> None:
+        """Let go of the threads; a call under way is finished."""
+        self._threads.shutdown(wait=False)
+
+    async def turn(
+        self, works: Sequence[Work], replay: Replay | None, is_halted: Callable[[], bool]
+    ) -> list[Error]:
+        """Handle the first of some events, or as many ``def`` methods' events as fit one turn.
+
+        Args:
+            works: 1 or more, in order. The turn ends at an ``async def`` method, a failure,
+                ``TURN_S`` or ``TURN_EVENTS_MAX``.
+            replay: The replay that is under way, if any.
+            is_halted: Whether the turn is to end after the event in hand; called in a thread.
+
+        Returns:
+            What each event that was handled raised, or ``None``; only the last can have failed.
+        """
+        if works[0].method.is_async:
+            return [await self._await(works[0], replay)]
+        turn: list[Work] = []
+        for work in works:
+            if work.method.is_async or len(turn) >= TURN_EVENTS_MAX:
+                break
+            turn.append(work)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._call_all, turn, replay, is_halted)
+
+    def _call_all(
+        self, turn: list[Work], replay: Replay | None, is_halted: Callable[[], bool]
+    ) -> list[Error]:
+        end = time.monotonic() + TURN_S
+        errors: list[Error] = []
+        for work in turn:
+            errors.append(self._call(work, replay))
+            if errors[-1] is not None or is_halted() or time.monotonic() >= end:
+                break
+        return errors
+
+    def _call(self, work: Work, replay: Replay | None) -> Error:
+        if _is_left_out(work, replay):
+            return None
+        try:
+            arguments = self._arguments(work, replay)
+            with execution_context(self._around.execution(work.event)):
+                result = work.method.function(self._instance, *arguments)
+            if inspect.isawaitable(result):
+                raise _never_awaited(work.method.name, result)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded as the partition's failure
+            return error
+        return None
+
+    async def _await(self, work: Work, replay: Replay | None) -> Error:
+        if _is_left_out(work, replay):
+            return None
+        try:
+            arguments = self._arguments(work, replay)
+            with execution_context(self._around.execution(work.event)):
+                await work.method.function(self._instance, *arguments)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            return error  # something that the method awaited was cancelled, not this task
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded as the partition's failure
+            return error
+        return None
+
+    def _arguments(
+        self, work: Work, replay: Replay | None
+    ) -> tuple[Any] | tuple[Any, EventContext]:
+        event = self._around.event_types.decode(work.event)
+        if not work.method.takes_context:
+            return (event,)
+        is_replay = is_replayed(replay, work.partition, work.event.position)
+        return event, self._around.context(work.event, is_replay=is_replay)
+
+
+def _is_left_out(work: Work, replay: Replay | None) -> bool:
+    """Tell whether a replay leaves a side effect out."""
+    return (
+        replay is not None
+        and work.method.is_side_effect
+        and work.method.name not in replay.side_effects
+        and is_replayed(replay, work.partition, work.event.position)
+    )
+
+
+def _never_awaited(method: str, result: Any) -> TypeError:
+    if inspect.iscoroutine(result):
+        result.close()
+    return TypeError(
+        f"{method} is no async def, and returned something to be awaited: nothing was done; "
+        "make it (or what wraps it) async def"
+    )
