@@ -10,6 +10,7 @@
     ├─ PayloadDoesNotFit                  what, reason
     ├─ UnreadableEvent                    position, type_id, generation, reason
     ├─ Unknown                            kind, name, known
+    ├─ NotYet                             asked, last
     ├─ WaitTimedOut                       name, position, seen, timeout_s
     ├─ ProjectionFailed                   projection, partition, position, error
     ├─ LostRace                           aggregate, source, attempts
@@ -163,6 +164,21 @@ class Unknown(DolittleError):
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         self.kind, self.name, self.known = kind, name, tuple(sorted(known))
         super().__init__(f"there is no {kind} {name!r}", hint=hint or suggest(name, self.known))
+
+
+class NotYet(DolittleError):
+    """A version, a position or a time beyond what has happened so far.
+
+    Attributes:
+        asked: What was asked for, e.g. ``version 7 of Kitchen 'Dolittle Tacos'``.
+        last: How far it has come, e.g. ``the last is version 3``.
+    """
+
+    code = "not-yet"
+
+    def __init__(self, asked: str, last: str, *, hint: str = "") -> None:
+        self.asked, self.last = asked, last
+        super().__init__(f"{asked} is yet to come: {last}", hint=hint)
 
 
 class WaitTimedOut(DolittleError):

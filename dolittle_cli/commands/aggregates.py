@@ -1,8 +1,9 @@
-"""``dolittle aggregates``: aggregate roots, their instances, and one instance as it is now."""
+"""``dolittle aggregates``: aggregate roots, their instances, and one instance now or as it was."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -38,18 +39,70 @@ def show(
     source: Annotated[
         str, typer.Argument(metavar="[SOURCE]", help="One instance; default: list them.")
     ] = "",
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at",
+            metavar="VERSION|@TIME",
+            help="As it was: after so many of its events, or at a time (@2026-01-31, @-15m).",
+            show_default=False,
+        ),
+    ] = "",
+    diff: Annotated[
+        str,
+        typer.Option(
+            "--diff",
+            metavar="A:B",
+            help="Which event changed which field, from version or time A to B.",
+            show_default=False,
+        ),
+    ] = "",
     json: JsonOption = False,
     tenant: TenantOption = "development",
     project: ProjectOption = None,
 ) -> None:
-    """Show the instances of an aggregate root, or one of them with its last events."""
+    """Show the instances of an aggregate root, or one of them with its last events.
+
+    --at shows an instance as it was, --diff what its events changed.
+    """
+    from dolittle_cli.errors import WrongUsage
     from dolittle_cli.project import find_place
 
+    if (at or diff) and not source:
+        raise WrongUsage("--at and --diff are about one instance: name its SOURCE")
+    if at and diff:
+        raise WrongUsage("--at and --diff exclude each other")
+    if at or diff:
+        asyncio.run(_show_past(project, tenant, (root, source), (at, diff), as_json=json))
+        return
     place = find_place(project, tenant)
     if source:
         asyncio.run(_show_instance(place, root, source, as_json=json))
     else:
         asyncio.run(_show_root(place, root, as_json=json))
+
+
+async def _show_past(
+    project: Path | None,
+    tenant: str,
+    names: tuple[str, str],
+    wanted: tuple[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    from dolittle.execution import SystemClock
+    from dolittle_cli.past import changes_between, instance_at, parse_version, parse_versions
+    from dolittle_cli.project import find_place, use
+
+    at, diff = wanted
+    moment = parse_version(at) if at else 0
+    bounds = parse_versions(diff) if diff else (0, 0)
+    async with use(find_place(project, tenant), makes_store=False) as microservice:
+        if at:
+            show = await instance_at(microservice, *names, moment, SystemClock())
+        else:
+            show = await changes_between(microservice, *names, bounds, SystemClock())
+    show(as_json)
 
 
 async def _list(place: Place, *, as_json: bool) -> None:
@@ -102,6 +155,7 @@ async def _show_instance(place: Place, root: str, source: str, *, as_json: bool)
     from dolittle.runtime.event_json import event_json
     from dolittle_cli.console import Console
     from dolittle_cli.event_lines import EventLines
+    from dolittle_cli.past import value_text
     from dolittle_cli.project import use
 
     async with use(place, makes_store=False) as microservice:
@@ -124,7 +178,7 @@ async def _show_instance(place: Place, root: str, source: str, *, as_json: bool)
             ("aggregate", name),
             ("source", source),
             ("version", str(version)),
-            *((field, _text(value)) for field, value in fields.items()),
+            *((field, value_text(value)) for field, value in fields.items()),
         ]
     )
     console.data("")
@@ -137,26 +191,14 @@ async def _instance(
     microservice: Microservice, root: str, source: str
 ) -> tuple[str, int, dict[str, Any], list[CommittedEvent]]:
     """Return name, version, fields and last events of an instance."""
-    import msgspec
-
-    from dolittle.errors import Unknown
+    from dolittle.runtime.time_travel import fields_of
     from dolittle.store import Selection
+    from dolittle_cli.past import check_instance
 
     declaration = microservice.definition.aggregate(root)
+    await check_instance(microservice, root, source)
     instance = await microservice.aggregate_state(root, source)
-    if not instance.version:
-        known = [stream.source for stream, _ in await microservice.store.streams(declaration.id)]
-        raise Unknown(declaration.name, source, known)
-    fields = {name: value for name, value in vars(instance).items() if not name.startswith("_")}
-    # What JSON has no form for is shown as Python writes it.
-    encoded = msgspec.json.encode(fields, enc_hook=repr)
     events = await microservice.store.read_last(
         Selection(source=source, aggregate=declaration.id), EVENTS_SHOWN
     )
-    return declaration.name, instance.version, msgspec.json.decode(encoded), events
-
-
-def _text(value: Any) -> str:
-    import json
-
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return declaration.name, instance.version, fields_of(instance), events

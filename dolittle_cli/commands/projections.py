@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,19 +36,50 @@ def show(
     key: Annotated[
         str, typer.Argument(metavar="[KEY]", help="One read model; default: list them.")
     ] = "",
+    at: Annotated[
+        str,
+        typer.Option(
+            "--at",
+            metavar="POSITION|@TIME",
+            help="As it was after the event there, or at a time (@2026-01-31, @-15m).",
+            show_default=False,
+        ),
+    ] = "",
     count: Annotated[int, typer.Option("-n", min=1, help="At most so many read models.")] = 100,
     json: JsonOption = False,
     tenant: TenantOption = "development",
     project: ProjectOption = None,
 ) -> None:
-    """Show the read models of a projection, or the one of a key."""
+    """Show the read models of a projection, or the one of a key.
+
+    --at shows it as it was: folded anew from the events, the stored one is not looked at.
+    """
+    from dolittle_cli.errors import WrongUsage
     from dolittle_cli.project import find_place
 
+    if at and not key:
+        raise WrongUsage("--at is about one read model: name its KEY")
+    if at:
+        asyncio.run(_show_past(project, tenant, name, key, at, as_json=json))
+        return
     place = find_place(project, tenant)
     if key:
         asyncio.run(_show_document(place, name, key, as_json=json))
     else:
         asyncio.run(_show(place, name, count, as_json=json))
+
+
+async def _show_past(
+    project: Path | None, tenant: str, name: str, key: str, at: str, *, as_json: bool
+) -> None:
+    from dolittle.execution import SystemClock
+    from dolittle_cli.past import document_at, parse_position
+    from dolittle_cli.project import find_place, use
+
+    bound = parse_position(at)
+    async with use(find_place(project, tenant), makes_store=False) as microservice:
+        show = await document_at(microservice, name, key, bound, SystemClock())
+    show(as_json)
 
 
 async def _list(place: Place, *, as_json: bool) -> None:
