@@ -138,6 +138,24 @@ def is_intact(line: bytes, seed: int) -> bool:
     return line[:SUM_END] == b"%b%08x" % (PREFIX, zlib.crc32(line[SUM_END:], seed))
 
 
+def are_intact(lines: Sequence[bytes], seed: int) -> bool:
+    """Tell whether all of some lines are intact; costs less than asking for each."""
+    crc32 = zlib.crc32
+    for line in lines:  # noqa: SIM110 - a generator costs half as much again
+        if line[:16] != b'{"sum":"%08x' % crc32(line[16:], seed):
+            return False
+    return True
+
+
+def decode_all(lines: bytes) -> list[StoredCommit]:
+    """Return what intact lines say, which stand together with newlines between them.
+
+    Raises:
+        ValueError: One of them is no line of this format.
+    """
+    return _decoder.decode_lines(lines)
+
+
 def decode(line: bytes) -> StoredCommit:
     """Return what an intact line says.
 
@@ -187,6 +205,33 @@ def events_of(stored: StoredCommit) -> list[CommittedEvent]:
         )
         for index, event in enumerate(stored.events)
     ]
+
+
+def events_of_all(commits: Sequence[StoredCommit]) -> list[CommittedEvent]:
+    """Return the events of stored commits; most commits have one event, and cost is felt here."""
+    found: list[CommittedEvent] = []
+    append = found.append
+    for stored in commits:
+        events = stored.events
+        if len(events) != 1:
+            found += events_of(stored)
+            continue
+        event = events[0]
+        append(
+            CommittedEvent(
+                stored.position,
+                header_of(stored),
+                0,
+                event.type,
+                event.generation,
+                event.source,
+                event.aggregate,
+                event.version,
+                event.public,
+                bytes(event.content),
+            )
+        )
+    return found
 
 
 def storable(commit: Commit) -> Commit:

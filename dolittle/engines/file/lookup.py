@@ -166,8 +166,8 @@ class Lookup:
         with self._mutex:
             self._index.close()
             self._index = self._made_anew()
-            self._tail = self._tail_behind(self._index.indexed())
             self._versions.clear()
+            self._tail = self._tail_behind(self._index.indexed())
             self._remembered.clear()
 
     # Growing --------------------------------------------------------------------------------
@@ -253,18 +253,19 @@ class Lookup:
         sealed = self._sealed(tail.end)
         self._index.add(tail, indexed, sealed)
         self._remembered.update(segment.first_position for segment in sealed)
-        self._tail = Tail(
-            tail.end, tail.position, tail.places[-1].address if tail.places else tail.last_place
-        )
         if len(self._versions) + len(tail.versions) > _VERSIONS_MAX:
             self._versions.clear()
+        # Before the tail is replaced: version() looks without the lock.
         self._versions.update(tail.versions)
+        last_place = tail.places[-1].address if tail.places else tail.last_place
+        self._tail = Tail(tail.end, tail.position, last_place)
 
     def _rebase(self, indexed: Indexed, mark: Mark) -> None:
         """Begin the tail anew where the index now ends."""
         end = self._tail.end
-        self._tail = self._tail_behind(indexed)
+        # In this order: version() looks without the lock.
         self._versions.clear()
+        self._tail = self._tail_behind(indexed)
         self.catch_up(mark._replace(address=max(end, self._tail.end)))
 
     def _sealed(self, end: int) -> list[SealedSegment]:
@@ -304,16 +305,23 @@ class Lookup:
                 return address
             return self._index.commit_address(commit_id)
 
-    @_answering
     def version(self, stream: Stream) -> int:
         """Return how many events an aggregate instance has."""
-        with self._mutex:
-            version = self._tail.versions.get(stream) or self._versions.get(stream)
-            if version is None:
-                version = self._index.version(stream)
-                if len(self._versions) < _VERSIONS_MAX:
-                    self._versions[stream] = version
-            return version
+        # Without the lock, for this is asked for every event that is committed: whatever else
+        # goes on, one of the two knows the latest version or neither does.
+        version = self._tail.versions.get(stream)
+        if version is None:
+            version = self._versions.get(stream)
+        return self._version(stream) if version is None else version
+
+    @_answering
+    def _version(self, stream: Stream) -> int:
+        version = self._tail.versions.get(stream)
+        if version is None:
+            version = self._index.version(stream)
+            if len(self._versions) < _VERSIONS_MAX:
+                self._versions[stream] = version
+        return version
 
     @_answering
     def streams(self, aggregate: str) -> dict[Stream, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from dolittle.engines.file.line import StoredCommit, events_of, microseconds
+from dolittle.engines.file.line import StoredCommit, events_of, events_of_all, microseconds
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.segments import Lines
@@ -373,7 +373,7 @@ def _select(commits: list[StoredCommit], selection: Selection, start: int) -> li
         or selection.until
     )
     if is_plain and commits[0].position >= start and commits[-1].next_position <= selection.stop:
-        return [event for commit in commits for event in events_of(commit)]
+        return events_of_all(commits)
     return [
         event
         for commit in commits

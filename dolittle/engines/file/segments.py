@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dolittle.engines.file.files import Files
-from dolittle.engines.file.line import LINE_BYTES_MAX, StoredCommit, decode, is_intact
+from dolittle.engines.file.line import (
+    LINE_BYTES_MAX,
+    StoredCommit,
+    are_intact,
+    decode,
+    decode_all,
+    is_intact,
+)
 from dolittle.errors import StoreDamaged
 
 FOLDER: Final = "log"
@@ -42,10 +49,17 @@ class Segment(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Whole lines as they were read, in order, without their newlines."""
+    """Whole lines as they were read, in order, without their newlines.
+
+    Attributes:
+        address: Where the first one begins.
+        lines: Each.
+        data: All of them at once, if they were read so.
+    """
 
     address: int
     lines: list[bytes]
+    data: bytes = b""
 
     @property
     def next_address(self) -> int:
@@ -144,7 +158,8 @@ class Segments:
             data = self.read(segment, address - segment.base, length)
             cut = data.rfind(b"\n")
             if cut >= 0:
-                return Lines(address, data[:cut].split(b"\n"))
+                data = data[:cut]
+                return Lines(address, data.split(b"\n"), data)
             if len(data) < length or address + length >= end or length > LINE_BYTES_MAX:
                 raise self.damage(address, "a line has no end")
             length = min(length * 4, end - address)
@@ -199,8 +214,10 @@ class Segments:
             lines: As they were read.
             expected_position: What the first one must begin with; ``None``: what it says.
         """
+        decoded = self._decode_at_once(lines, expected_position)
+        if decoded:
+            return decoded, None
         seed, position = self._seed, expected_position
-        decoded: list[StoredCommit] = []
         for index, line in enumerate(lines.lines):
             reason = ""
             try:
@@ -218,6 +235,23 @@ class Segments:
             position = commit.position + len(commit.events)
             decoded.append(commit)
         return decoded, None
+
+    def _decode_at_once(self, lines: Lines, position: int | None) -> list[StoredCommit]:
+        """Return what a block says if nothing at all is wrong with it, else an empty list.
+
+        One call for all of its lines costs a third less than a call for each.
+        """
+        if not lines.data or not are_intact(lines.lines, self._seed):
+            return []
+        try:
+            decoded = decode_all(lines.data)
+        except ValueError:
+            return []
+        for commit in decoded:
+            if not commit.events or (position is not None and commit.position != position):
+                return []
+            position = commit.position + len(commit.events)
+        return decoded if len(decoded) == len(lines.lines) else []
 
     def damage(self, address: int, reason: str, position: int | None = None) -> StoreDamaged:
         """Return the error for a bad line, with its file, line number and offset."""

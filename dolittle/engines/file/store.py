@@ -11,7 +11,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from dolittle.engines.file.files import READ_ONLY, Files, OsFiles, make_folder
+from dolittle.engines.file.files import FULL, READ_ONLY, Files, OsFiles, make_folder
 from dolittle.engines.file.identity import read_identity, write_identity
 from dolittle.engines.file.index import SealedSegment
 from dolittle.engines.file.line import events_of, storable
@@ -23,7 +23,7 @@ from dolittle.engines.file.segments import FOLDER, Segment
 from dolittle.engines.file.verify import Finding, Progress, Verification
 from dolittle.engines.file.wake import Sender, Waiters
 from dolittle.engines.file.writer import Writer
-from dolittle.errors import StoreClosed, StoreDamaged, StoreReadOnly
+from dolittle.errors import StoreClosed, StoreDamaged, StoreFull, StoreReadOnly
 from dolittle.execution import Clock, SystemClock, new_id
 from dolittle.store import (
     Commit,
@@ -129,7 +129,9 @@ class FileStore:
             UnsupportedStoreFormat: Another version of dolittle wrote it; nothing was changed.
             StoreDamaged: ``store.json`` is damaged.
             StoreBusy: Another process holds the lock.
-            StoreReadOnly: There is no store, and none can be made.
+            StoreReadOnly: There is no store, and none can be made; or a part of the store
+                cannot be written to.
+            StoreFull: The disk is full, and the store needs mending or making.
         """
 
         def opened() -> FileStore:
@@ -155,9 +157,13 @@ class FileStore:
                     lock=lock,
                     read_only_reason=reason,
                 )
-            except BaseException:
+            except BaseException as error:
                 if lock is not None:
                     lock.close()
+                if isinstance(error, OSError) and error.errno in FULL:
+                    raise StoreFull(folder) from error
+                if isinstance(error, OSError) and error.errno in READ_ONLY:
+                    raise StoreReadOnly(folder, os.strerror(error.errno)) from error
                 raise
 
         return await asyncio.to_thread(opened)
@@ -384,6 +390,8 @@ def _lock(
         make_folder(files, folder / FOLDER)
         return WriteLock(files, folder, wait_s_max=wait_s), ""
     except OSError as error:
+        if error.errno in FULL:
+            raise StoreFull(folder) from error
         if error.errno not in READ_ONLY:
             raise
         reason = os.strerror(error.errno)

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dolittle.engines.file.files import Files
+from dolittle.engines.file.files import Files, write_all
 
 NAME: Final = "synced"
 _MAGIC: Final = 0x31_64_65_63_6E_79_73_2E  # ".synced1", little end first
@@ -60,11 +60,13 @@ class Synced:
         flags = os.O_RDWR | os.O_CREAT if is_writable else os.O_RDONLY
         fd = files.open(folder / NAME, flags)
         try:
-            # Never shortened: another process may have mapped it.
-            if files.fstat(fd).st_size < _BYTES:
+            # Never shortened: another process may have mapped it. Written and not only
+            # extended: a full disk must fail here, not kill who stores into the mapped page.
+            size = files.fstat(fd).st_size
+            if size < _BYTES:
                 if not is_writable:
                     raise FileNotFoundError(folder / NAME)
-                files.ftruncate(fd, _BYTES)
+                write_all(files, fd, bytes(_BYTES - size), size)
             self._map = files.map(fd, _BYTES, is_writable=is_writable)
         finally:
             files.close(fd)
