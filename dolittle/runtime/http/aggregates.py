@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import asyncio
 import logging
 from typing import Any, Final
 
@@ -34,9 +34,11 @@ async def perform(call: Call) -> Response:
 
     async def work(commit_id: str, keep: Keep) -> Outcome:
         async def performing(instance: Any, **arguments: Any) -> Any:
-            value = command.function(instance, **arguments)
-            if inspect.isawaitable(value):
-                value = await value
+            if command.is_async:
+                value = await command.function(instance, **arguments)
+            else:
+                # A command that blocks may not hold up everybody else's requests.
+                value = await asyncio.to_thread(command.function, instance, **arguments)
             value = as_json(value, f"{what} returned")
             keep(value)
             return value

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ from dolittle.runtime.http.application import HttpApplication, secured
 from dolittle.runtime.http.security import allowed_hosts
 from dolittle.runtime.microservice import Microservice
 from dolittle.runtime.opening import open_tenants
+
+DOOR = threading.Event()
+"""Lets the guest in that a blocking command waits for."""
+
+KNOCKED = threading.Event()
+"""Set once that command waits."""
 
 BASE_URL = "http://127.0.0.1:8000"
 
@@ -63,6 +70,11 @@ class Kitchen(AggregateRoot):
 
     def open_the_window(self) -> object:
         return object()
+
+    def wait_for_guests(self) -> str:
+        """Block until a guest is let in."""
+        KNOCKED.set()
+        return "let in" if DOOR.wait(timeout=10) else "nobody came"
 
     def burn(self) -> None:
         raise ZeroDivisionError("a secret of the kitchen")
@@ -159,3 +171,11 @@ def prepare(client: httpx.AsyncClient) -> Any:
         )
 
     return prepare_dish
+
+
+@pytest.fixture
+def door() -> tuple[threading.Event, threading.Event]:
+    """Set once ``wait_for_guests`` waits; and what lets it go on."""
+    DOOR.clear()
+    KNOCKED.clear()
+    return KNOCKED, DOOR

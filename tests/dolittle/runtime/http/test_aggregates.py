@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import httpx
@@ -50,6 +51,19 @@ async def test_a_command_that_applies_nothing_commits_nothing(client: httpx.Asyn
         "events": [],
         "value": "all is quiet",
     }
+
+
+async def test_a_command_that_blocks_holds_up_nobody_else(
+    client: httpx.AsyncClient, door: tuple[threading.Event, threading.Event]
+) -> None:
+    knocked, opened = door
+    blocked = asyncio.create_task(client.post("/aggregates/Kitchen/Tacos/wait_for_guests"))
+    while not knocked.is_set():
+        await asyncio.sleep(0)
+    assert (await client.get("/health")).status_code == 200
+    assert not blocked.done()
+    opened.set()
+    assert (await blocked).json()["value"] == "let in"
 
 
 async def test_a_value_that_is_no_json_is_null(
