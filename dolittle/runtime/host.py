@@ -143,6 +143,7 @@ async def host(
         first = next(iter(microservices.values()))
         own = await opened.enter_async_context(_own_application(service.own, first))
         application = HttpApplication(first, own=own)
+        opened.callback(application.close)
         hosts = allowed_hosts(hosting.address, hosting.port, hosting.allowed_hosts)
         async with _server(secured(application, hosts), listener, application.closing):
             tell(await _serving(service, microservices))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import Any, Final
 
@@ -38,7 +37,7 @@ async def perform(call: Call) -> Response:
                 value = await command.function(instance, **arguments)
             else:
                 # A command that blocks may not hold up everybody else's requests.
-                value = await asyncio.to_thread(command.function, instance, **arguments)
+                value = await call.in_thread(command.function, instance, **arguments)
             value = as_json(value, f"{what} returned")
             keep(value)
             return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from starlette.requests import Request
@@ -44,6 +45,9 @@ ROUTES: Final[tuple[Route[Endpoint], ...]] = (
     Route("GET", "/openapi.json", status.openapi, "openapi"),
 )
 
+THREADS_MAX: Final = 32
+"""Commands that may block at a time; further ones wait for one of these to end."""
+
 _OWN_ROUTE: Final = "own"
 _NO_ROUTE: Final = "none"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -69,7 +73,12 @@ class HttpApplication:
         self.counters = Counters()
         self._microservice = microservice
         self._own = own
+        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="command")
         self._routes = Routes(ROUTES)
+
+    def close(self) -> None:
+        """Let go of the threads; a command that blocks in one is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; web sockets go to the service's own application."""
@@ -140,6 +149,7 @@ class HttpApplication:
             context,
             self.counters,
             self.closing,
+            self._threads,
         )
         with execution_context(context):
             response = await match.route.endpoint(call)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -28,6 +31,7 @@ class Call:
         segments: The whole path, decoded.
         microservice: That of the tenant that was asked for.
         context: The execution context; it is the current one meanwhile.
+        threads: Runs commands that may block.
         closing: Set when the host stops: then nobody waits any longer.
     """
 
@@ -38,6 +42,12 @@ class Call:
     context: ExecutionContext
     counters: Counters
     closing: asyncio.Event
+    threads: Executor
+
+    async def in_thread(self, function: Callable[..., T], *values: Any, **named: Any) -> T:
+        """Call something that may block in a thread, in the current execution context."""
+        work = functools.partial(copy_context().run, function, *values, **named)
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work)
 
     async def unless_closing(self, work: Coroutine[Any, Any, T]) -> T:
         """Await something that may take long; give up when the host stops.

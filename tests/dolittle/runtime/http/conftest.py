@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,10 @@ async def microservice(tmp_path: Path) -> AsyncIterator[Microservice]:
 
 
 @pytest.fixture
-def application(microservice: Microservice) -> HttpApplication:
-    return HttpApplication(microservice)
+def application(microservice: Microservice) -> Iterator[HttpApplication]:
+    made = HttpApplication(microservice)
+    yield made
+    made.close()
 
 
 @pytest.fixture
