@@ -21,6 +21,12 @@ MARK: Final = "__dolittle__"
 ON_MARK: Final = "__dolittle_on__"
 """The attribute of a method that holds what it reacts to."""
 
+_MADE_BY_PYTHON: Final = ("__dict__", "__weakref__")
+_POSITIONAL: Final = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -124,23 +130,33 @@ def reactions_of(cls: type, mark: str) -> list[tuple[Callable[..., Any], Reactio
 
 def takes_context(function: Callable[..., Any], declaration: Declaration, name: str) -> bool:
     """Tell whether a method takes ``(self, event, context)``; note it down if it takes neither."""
-    count = len(inspect.signature(function).parameters)
-    if count not in (2, 3):
+    signature = inspect.signature(function).replace(return_annotation=inspect.Signature.empty)
+    parameters = signature.parameters.values()
+    count = sum(item.kind in _POSITIONAL for item in parameters)
+    if count not in (2, 3) or count != len(parameters):
         declaration.problems.append(
             method_place(function).problem(
-                f"{name} must take (self, event) or (self, event, context), "
-                f"it takes {count} parameters"
+                f"{name} must take (self, event) or (self, event, context), it takes {signature}"
             )
         )
     return count == 3
 
 
 def code_text(code: CodeType) -> str:
-    """Return a text that changes when a function's compiled code changes."""
-    consts = [
-        code_text(item) if isinstance(item, CodeType) else repr(item) for item in code.co_consts
-    ]
+    """Return a text that changes when a function's compiled code changes, and only then."""
+    consts = [_constant_text(item) for item in code.co_consts]
     return f"{code.co_code.hex()}{code.co_names}{code.co_varnames}{consts}"
+
+
+def _constant_text(item: object) -> str:
+    if isinstance(item, CodeType):
+        return code_text(item)
+    if isinstance(item, tuple):
+        return f"({', '.join(map(_constant_text, item))})"
+    if isinstance(item, frozenset):
+        # Its order differs from process to process.
+        return f"{{{', '.join(sorted(map(_constant_text, item)))}}}"
+    return repr(item)
 
 
 def make_struct(cls: type, *, frozen: bool, namespace: dict[str, Any]) -> type:
@@ -152,12 +168,43 @@ def make_struct(cls: type, *, frozen: bool, namespace: dict[str, Any]) -> type:
     Raises:
         TypeError: The fields cannot work, e.g. a required field after one with a default.
     """
-    members = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
+    members = {k: v for k, v in vars(cls).items() if k not in _MADE_BY_PYTHON}
+    if isinstance(cls, type(msgspec.Struct)):
+        _take_back_fields(cls, members)
     members.update(namespace)
     bases = tuple(base for base in cls.__bases__ if base is not object)
+    if not any(issubclass(base, msgspec.Struct) for base in bases):
+        bases = (*bases, msgspec.Struct)
     meta: Any = type(msgspec.Struct)
-    made: type = meta(cls.__name__, (*bases, msgspec.Struct), members, frozen=frozen)
+    made: type = meta(cls.__name__, bases, members, frozen=frozen)
+    _let_super_find(made, cls, members)
     return made
+
+
+def _take_back_fields(cls: Any, members: dict[str, Any]) -> None:
+    """Turn the slots of a class derived from a struct into annotated fields with defaults again."""
+    fields, defaults = cls.__struct_fields__, cls.__struct_defaults__
+    with_default = dict(zip(fields[len(fields) - len(defaults) :], defaults, strict=True))
+    for name in members.pop("__slots__", ()):
+        members.pop(name, None)
+        if name in with_default:
+            default = with_default[name]
+            factory = (
+                getattr(default, "factory", None) if default is not msgspec.NODEFAULT else None
+            )
+            if factory is not None and type(default).__module__.startswith("msgspec"):
+                members[name] = msgspec.field(default_factory=factory)
+            elif default is not msgspec.NODEFAULT:
+                members[name] = default
+
+
+def _let_super_find(made: type, cls: type, members: dict[str, Any]) -> None:
+    """Point ``super()`` in methods to the class that was made instead of the one written."""
+    for member in members.values():
+        found = getattr(member, "__func__", getattr(member, "fget", member))
+        for cell in getattr(found, "__closure__", None) or ():
+            if cell.cell_contents is cls:
+                cell.cell_contents = made
 
 
 def json_problems(cls: type) -> list[str]:

@@ -301,11 +301,33 @@ def _declare(cls: type, place: Place, id: str) -> type:
 
 def _fingerprint(declaration: ProjectionDeclaration) -> str:
     """Digest what makes the read model: fields, defaults, methods' code and keys."""
-    parts = [repr(getattr(declaration.cls, "__struct_fields__", ()))]
-    parts.append(repr(getattr(declaration.cls, "__struct_defaults__", ())))
-    for name, value in sorted(vars(declaration.cls).items()):
-        if inspect.isfunction(value):
-            parts.append(name + code_text(value.__code__))
+    parts = [*_field_texts(declaration.cls)]
+    for base in declaration.cls.__mro__:
+        if base.__module__.partition(".")[0] != "msgspec":
+            for name, value in sorted(vars(base).items()):
+                if inspect.isfunction(value):
+                    parts.append(name + code_text(value.__code__))
     for type_id, method in sorted(declaration.methods.items()):
         parts.append(f"{type_id}={method.name}:{method.key.text}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _field_texts(cls: type) -> list[str]:
+    """Describe the fields of a document: names, types down to nested ones, and defaults."""
+    try:
+        described = msgspec.json.schema(cls)
+    except (TypeError, ValueError, NameError, AttributeError):
+        described = {}  # they cannot be stored, which is reported as a problem
+    return [
+        repr(getattr(cls, "__struct_fields__", ())),
+        repr(getattr(cls, "__struct_defaults__", ())),
+        repr(_without_docstrings(described)),
+    ]
+
+
+def _without_docstrings(schema: Any) -> Any:
+    if isinstance(schema, dict):
+        return {k: _without_docstrings(v) for k, v in schema.items() if k != "description"}
+    if isinstance(schema, list):
+        return [_without_docstrings(item) for item in schema]
+    return schema

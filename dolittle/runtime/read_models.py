@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from dolittle.errors import PayloadDoesNotFit
 from dolittle.runtime.instances import Performed
 from dolittle.runtime.state import State, active
 from dolittle.store import CommittedEvents, Position
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 WAIT_S: Final = 10.0
 """How long a caller waits for a read model unless it says otherwise."""
@@ -57,11 +60,11 @@ class ReadModels(Generic[T]):
         Raises:
             WaitTimedOut: The projection did not get there in time.
             ProjectionFailed: It could not handle an event that was waited for.
+            PayloadDoesNotFit: The document was made by other code, and does not fit the class.
         """
         await self._wait(after, timeout_s, key)
-        build = await self._build()
-        content = await self._microservice.state.document(self._id, build, key) if build else None
-        return None if content is None else self._decoder.decode(content)
+        content = await self.raw(key)
+        return None if content is None else self._decoded(key, content)
 
     async def all(
         self,
@@ -83,29 +86,49 @@ class ReadModels(Generic[T]):
     async def page(self, *, after_key: str = "", limit: int = 100) -> dict[str, T]:
         """Return up to ``limit`` documents with keys behind ``after_key``, sorted by key."""
         return {
-            key: self._decoder.decode(content)
+            key: self._decoded(key, content)
             for key, content in await self.raw_page(after_key=after_key, limit=limit)
         }
 
     async def raw_page(self, *, after_key: str = "", limit: int = 100) -> list[tuple[str, bytes]]:
         """Return up to ``limit`` keys and documents as JSON, as they are stored."""
-        build = await self._build()
-        if not build:
-            return []
-        documents = await self._microservice.state.documents(
-            self._id, build, after_key=after_key, limit=limit
+        state = self._microservice.state
+        documents = await self._of_build(
+            lambda build: state.documents(self._id, build, after_key=after_key, limit=limit)
         )
-        return [(document.key, document.content) for document in documents]
+        return [(document.key, document.content) for document in documents or ()]
 
     async def raw(self, key: str) -> bytes | None:
         """Return a document as JSON, as it is stored, or ``None``."""
-        build = await self._build()
-        return await self._microservice.state.document(self._id, build, key) if build else None
+        state = self._microservice.state
+        return await self._of_build(lambda build: state.document(self._id, build, key))
 
     async def count(self) -> int:
         """Return how many documents there are."""
+        state = self._microservice.state
+        return await self._of_build(lambda build: state.count(self._id, build)) or 0
+
+    async def _of_build(self, ask: Callable[[int], Awaitable[R]]) -> R | None:
+        """Ask the build that readers see; again, if another process has just swapped it."""
         build = await self._build()
-        return await self._microservice.state.count(self._id, build) if build else 0
+        while build:
+            answer = await ask(build)
+            now = await self._build()
+            if answer or now == build:
+                return answer
+            build = now
+        return None
+
+    def _decoded(self, key: str, content: bytes) -> T:
+        try:
+            return self._decoder.decode(content)
+        except msgspec.MsgspecError as error:
+            raise PayloadDoesNotFit(
+                f"read model {self._name} {key!r}",
+                str(error),
+                hint="other code of this projection made it; it is rebuilt while the "
+                "microservice runs, and after= waits for that",
+            ) from error
 
     async def _build(self) -> int:
         current = active(await self._microservice.state.processors(self._id))
