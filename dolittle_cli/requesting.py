@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from dolittle.runtime.state import Request, State
@@ -39,8 +41,28 @@ async def see_done(place: Place, request: Request, is_done: IsDone) -> None:
         assert deliverer is not None
         if not deliverer.is_delivering:
             console.note(f"{deliverer.holder} delivers events: it does the work")
-        while True:
-            waiting = {item.number for item in await microservice.state.requests()}
-            if await is_done(microservice.state, number not in waiting):
-                return
-            await asyncio.sleep(LOOK_S)
+        with _log_lines_of_their_own(console):
+            while True:
+                waiting = {item.number for item in await microservice.state.requests()}
+                if await is_done(microservice.state, number not in waiting):
+                    return
+                await asyncio.sleep(LOOK_S)
+
+
+@contextmanager
+def _log_lines_of_their_own(console: Console) -> Iterator[None]:
+    """Clear the line of progress before a log line is written over it."""
+
+    def clear(_record: logging.LogRecord) -> bool:
+        console.progress("")
+        return True
+
+    handlers = list(logging.getLogger().handlers)
+    for handler in handlers:
+        handler.addFilter(clear)
+    try:
+        yield
+    finally:
+        console.progress("")
+        for handler in handlers:
+            handler.removeFilter(clear)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -17,6 +18,8 @@ from dolittle_cli.event_lines import EventLines
 from dolittle_cli.project import Place, aliases_of, open_log
 from dolittle_cli.ranges import At, Bound, End, select
 
+Write = Callable[[Sequence[CommittedEvent]], None]
+
 
 async def list_events(place: Place, filters: Filters, *, count: int, as_json: bool) -> None:
     """Write up to ``count`` events; say on stderr if there are more.
@@ -25,26 +28,49 @@ async def list_events(place: Place, filters: Filters, *, count: int, as_json: bo
     """
     console = Console()
     aliases = aliases_of(place)
+    lines = EventLines(console, aliases, with_date=True)
+    written = 0
+
+    def write(events: Sequence[CommittedEvent]) -> None:
+        nonlocal written
+        if as_json:
+            for event in events:
+                console.json(event_json(event, aliases, place.tenant))
+        elif events:
+            lines.write(events, titles=not written)
+        written += len(events)
+
     async with open_log(place) as store:
         selection = await filters.selection(store, aliases, SystemClock())
         if filters.start is None:
-            found = await store.read_last(selection, count + 1)
-            events, has_more = found[-count:], len(found) > count
+            more = await _write_last(store, selection, count, write)
         else:
-            found = await _first(store, selection, count + 1)
-            events, has_more = found[:count], len(found) > count
-    if as_json:
-        for event in events:
-            console.json(event_json(event, aliases, place.tenant))
-    elif events:
-        EventLines(console, aliases, with_date=True).write(events, titles=True)
-    if not events:
+            more = await _write_first(store, selection, count, write)
+    if not written:
         console.note("no events" if place.has_store else "no events: nothing was committed yet")
-    if has_more and filters.start is None:
-        console.note(f"the last {count} events; for more: -n {count * 10}, or --from start")
-    elif has_more:
-        position = found[count].position
-        console.note(f"the first {count} events; go on with --from {position}, or -n {count * 10}")
+    elif more:
+        console.note(more)
+
+
+async def _write_last(store: EventStore, selection: Selection, count: int, write: Write) -> str:
+    """Write the last events; return how to see more, if there are more."""
+    found = await store.read_last(selection, count + 1)
+    write(found[-count:])
+    if len(found) <= count:
+        return ""
+    return f"the last {count} events; for more: -n {count * 10}, or --from start"
+
+
+async def _write_first(store: EventStore, selection: Selection, count: int, write: Write) -> str:
+    """Write the first events as they are read; return how to see more, if there are more."""
+    left = count
+    async for page in store.read(selection):
+        write(page.events[:left])
+        if len(page.events) > left:
+            position = page.events[left].position
+            return f"the first {count} events; go on with --from {position}, or -n {count * 10}"
+        left -= len(page.events)
+    return ""
 
 
 async def show_event(place: Place, bound: Bound, *, as_json: bool) -> None:

@@ -171,7 +171,6 @@ async def replay_events(
     watch = _Watch(console, plan, time.monotonic)
     request = Request("replay", plan.id, position=plan.start, side_effects=plan.called)
     await see_done(place, request, watch.is_done)
-    console.progress("")
     seconds = time.monotonic() - started
     if as_json:
         failing = [item.partition for item in watch.failing]
@@ -292,7 +291,9 @@ class _Watch:
         rows = await state.failing(plan.id)
         self.failing = [row for row in rows if row.build == under_way.build]
         if plan.kind == "handler":
-            is_over = under_way.replay is None
+            # A partition that fails keeps a replay open; it is told of, and not waited for.
+            replay = under_way.replay
+            is_over = replay is None or under_way.position >= replay.until
             self._check_not_held_up()
         else:
             is_new = under_way.build > plan.build and under_way.is_active
