@@ -43,6 +43,9 @@ COMMANDS: Final[dict[str, Mount]] = {
     "aggregates": Mount("dolittle_cli.commands.aggregates", "See the aggregates."),
     "handlers": Mount("dolittle_cli.commands.handlers", "See the event handlers; retry or skip."),
     "projections": Mount("dolittle_cli.commands.projections", "See the projections."),
+    "explain": Mount(
+        "dolittle_cli.commands.explain", "Say who gets an event, and why others do not."
+    ),
     "doctor": Mount("dolittle_cli.commands.doctor", "Check what a microservice needs to run."),
 }
 

@@ -45,8 +45,8 @@ Moment = int | ranges.AtTime | ranges.Ago
 """A version, or a time."""
 
 Show = Callable[[bool], None]
-"""Writes what was found, as JSON if asked. It is called when the microservice is closed: while it is open,
-stdout is turned to stderr, so that what a microservice prints does not mix with the data."""
+"""Writes what was found, as JSON if asked. It is called when the microservice is closed: until
+then stdout is turned to stderr, so that what its code prints does not mix with the data."""
 
 
 def parse_version(text: str) -> Moment:
