@@ -18,7 +18,9 @@ from dolittle.store import Stream
 
 NAME: Final = "index.sqlite"
 FORMAT: Final = 1
-_BUSY_S: Final = 5.0
+_BUSY_S: Final = 1.0
+"""How long to wait for another process that brings its lines in."""
+
 _ROW_ADDRESSES_MAX: Final = 512
 _SPAN_MAX: Final = 2**32 - 1
 

@@ -237,6 +237,10 @@ class Lookup:
                 if not _is_passing(error):
                     self.rebuild()
                 return False
+            except (OSError, StoreDamaged):
+                # Of the log. Whoever reads there or commits is told.
+                self._index.rollback()
+                return False
             return True
 
     def _flush(self, mark: Mark) -> None:

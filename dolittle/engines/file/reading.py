@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
@@ -26,6 +27,7 @@ _ADDRESSES: Final = 512
 _FEW: Final = 16
 _NEAR_BYTES: Final = 64 * 1024
 _LINE_BYTES_GUESS: Final = 1024
+_ENDS_MAX: Final = 64
 _COMMON_SHARE: Final = 4
 """Types that make up more than one in so many events are found by reading everything."""
 
@@ -34,11 +36,13 @@ Batch = tuple[list[StoredCommit], int]
 
 
 class Reader:
-    """Reads a log by any selection; holds no state, so any thread may use it."""
+    """Reads a log by any selection; any thread may use it."""
 
     def __init__(self, log: Log, lookup: Lookup) -> None:
         self._log = log
         self._lookup = lookup
+        # Where readings have ended: a subscription goes on there.
+        self._ends: OrderedDict[int, int] = OrderedDict()
 
     def pages(self, selection: Selection) -> Iterator[Page]:
         """Yield the selected events in order.
@@ -103,6 +107,7 @@ class Reader:
         while position < selection.stop:
             mark = self._log.mark()
             if address >= mark.address:
+                self._note_end(mark)
                 self._raise_damage(position, selection)
                 return
             lines = self._log.segments.lines(address, mark.address)
@@ -120,8 +125,16 @@ class Reader:
                 return
             address = lines.next_address
 
+    def _note_end(self, mark: Mark) -> None:
+        self._ends[mark.position] = mark.address
+        while len(self._ends) > _ENDS_MAX:
+            self._ends.popitem(last=False)
+
     def _start_place(self, selection: Selection, start: int) -> KnownPlace:
         """Return a place before everything selected, near it; proven by the line there."""
+        address = self._ends.get(start)
+        if address is not None:
+            return KnownPlace(start, address, 0)
         for _ in range(2):
             places = [self._lookup.place_at(start)]
             if selection.since is not None:
@@ -192,6 +205,7 @@ class Reader:
             if len(addresses) < _ADDRESSES:
                 if damage is not None and selection.stop > damage.position:
                     raise damage
+                self._note_end(mark)
                 self._raise_damage(mark.position, selection)
                 yield [], mark.position
                 return

@@ -119,7 +119,8 @@ class FileStore:
             folder: Of one tenant.
             durability: What an answered commit survives.
             clock: Tells the time of commits.
-            read_only: Change nothing in the folder, whatever is there.
+            read_only: Change nothing in the folder, whatever is there. (Whoever waits still binds
+                a socket in ``readers``, if that is possible.)
             files: Through what the disk is touched.
             segment_bytes: When a new segment is begun.
             lock_wait_s: How long to wait for another process that writes.
@@ -264,7 +265,9 @@ class FileStore:
             with suppress(OSError):
                 self._sender = Sender(self._folder)
         if self._sender is not None:
-            self._sender.send(self._waiters.name)
+            with suppress(OSError):
+                # Waking is a courtesy: who is not woken looks by itself.
+                self._sender.send(self._waiters.name)
 
     # Reading --------------------------------------------------------------------------------
 

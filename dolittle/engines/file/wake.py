@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
+import selectors
 import socket
 import sys
 import threading
@@ -214,18 +214,22 @@ class Waiters:
                 sockets.close()
 
     def _serve(self, bound: socket.socket | None) -> None:
-        sources = [self._own_end] if bound is None else [self._own_end, bound.fileno()]
+        sources = selectors.DefaultSelector()
+        sources.register(self._own_end, selectors.EVENT_READ)
+        if bound is not None:
+            sources.register(bound, selectors.EVENT_READ)
         pause_s = POLL_WITHOUT_SOCKET_S if bound is None else POLL_S
         while not self._is_closed:
             timeout_s = pause_s if self._waiters else None
-            ready, _, _ = select.select(sources, [], [], timeout_s)
-            if self._own_end in ready:
-                os.read(self._own_end, 4096)
-            if bound is not None and bound.fileno() in ready:
-                with contextlib.suppress(BlockingIOError):
-                    while True:
-                        bound.recv(16)
+            for key, _ in sources.select(timeout_s):
+                if key.fd == self._own_end:
+                    os.read(self._own_end, 4096)
+                elif bound is not None:
+                    with contextlib.suppress(BlockingIOError):
+                        while True:
+                            bound.recv(16)
             self.look()
+        sources.close()
 
     def close(self) -> None:
         """End the thread. Tasks that still wait go on waiting; cancel them."""

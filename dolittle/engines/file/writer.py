@@ -18,7 +18,6 @@ from dolittle.errors import (
     CommitOutcomeUnknown,
     DolittleError,
     StoreClosed,
-    StoreDamaged,
     StoreError,
     StoreFull,
     StoreReadOnly,
@@ -102,6 +101,14 @@ class Writer:
             raise StoreClosed(self._folder)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:
+            # A fault of this program: nobody may be left waiting for a thread that has ended.
+            self._poison_with(f"an unexpected error: {error!r}", [], is_outcome_known=True)
+            raise
+
+    def _serve(self) -> None:
         while True:
             taken = self._take()
             if taken is None:
@@ -141,14 +148,13 @@ class Writer:
         try:
             with self._lock.held():
                 self._write_locked(batch, taken)
-        except StoreDamaged as error:
-            self._fail(taken, error)
         except StoreError as error:
             self._fail(taken, error)
         except OSError as error:
             self._refuse(batch, taken, error)
         except BaseException as error:
-            self._poison_with(f"an unexpected error: {error!r}", batch, taken)
+            reason = f"an unexpected error: {error!r}"
+            self._poison_with(reason, taken, is_outcome_known=not batch.has_begun)
             raise
         else:
             batch.answer()
@@ -185,24 +191,25 @@ class Writer:
         elif not batch.has_begun and error.errno in READ_ONLY:
             refusal = StoreReadOnly(self._folder, error.strerror or str(error))
         else:
-            self._poison_with(f"the disk failed ({error})", batch, taken)
+            reason = f"the disk failed ({error})"
+            self._poison_with(reason, taken, is_outcome_known=not batch.has_begun)
             return
         refusal.__cause__ = error
         self._fail(taken, refusal)
 
-    def _poison_with(self, reason: str, batch: Batch, taken: list[Waiting]) -> None:
+    def _poison_with(self, reason: str, taken: list[Waiting], *, is_outcome_known: bool) -> None:
+        """Write no more, and tell everyone who waits."""
         with self._changed:
-            self._poison = reason
-            queued, left = list(self._queue), taken
+            self._poison = self._poison or reason
+            queued = list(self._queue)
             self._queue.clear()
             self._changed.notify_all()
-        for waiting in left:
+        for waiting in taken:
             if not waiting.future.done():
-                known = batch.has_begun
                 waiting.future.set_exception(
-                    CommitOutcomeUnknown(waiting.commit.id, reason)
-                    if known
-                    else StoreClosed(self._folder, reason)
+                    StoreClosed(self._folder, reason)
+                    if is_outcome_known
+                    else CommitOutcomeUnknown(waiting.commit.id, reason)
                 )
         for waiting in queued:
             if waiting.future.set_running_or_notify_cancel():

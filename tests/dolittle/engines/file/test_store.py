@@ -242,3 +242,51 @@ async def test_fsync_syncs_before_it_answers(tmp_path: Path) -> None:
     log = (tmp_path / "log" / "00000000000000000000.jsonl").read_text()
     assert [f'"synced":{number},' in log for number in range(5)] == [True] * 5
     await store.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_an_unexpected_error_leaves_nobody_waiting(tmp_path: Path) -> None:
+    class BrokenClock(MovableClock):
+        is_broken = False
+
+        def now(self):
+            if self.is_broken:
+                raise TypeError("no time")
+            return super().now()
+
+    clock = BrokenClock()
+    store = await open_store(tmp_path, clock=clock)
+    await store.commit(a_commit(id="before"))
+    clock.is_broken = True
+    waiting = [store.submit(a_commit()) for _ in range(3)]
+    for future in waiting:
+        with pytest.raises(StoreClosed, match="no time"):
+            future.result(10)
+    with pytest.raises(StoreClosed, match="no time"):
+        await store.commit(a_commit())
+    assert [event.commit.id for event in await read_all(store)] == ["before"]
+    await store.close()
+
+
+async def test_reading_on_reads_only_what_is_new(tmp_path: Path) -> None:
+    class CountingFiles(FaultyFiles):
+        bytes_read = 0
+
+        def pread(self, fd: int, length: int, offset: int) -> bytes:
+            data = super().pread(fd, length, offset)
+            self.bytes_read += len(data)
+            return data
+
+    store = await open_store(tmp_path)
+    await asyncio.gather(*(store.commit(a_commit()) for _ in range(500)))
+    files = CountingFiles()
+    reader = await open_store(tmp_path, files=files, read_only=True)
+    assert len(await read_all(reader)) == 500
+    files.bytes_read = 0
+    for number in range(500, 550):
+        await store.commit(a_commit())
+        (event,) = await read_all(reader, Selection(start=number))
+        assert event.position == number
+    assert files.bytes_read < 50 * 400
+    await reader.close()
+    await store.close()
