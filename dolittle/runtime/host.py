@@ -30,6 +30,9 @@ REQUESTS_S_MAX: Final = 3.0
 KEEP_ALIVE_S: Final = 5
 """How long an idle connection is kept."""
 
+CONNECTIONS_MAX: Final = 1_000
+"""Connections at a time, followers of the event log among them; further ones get a 503."""
+
 _TICK_S: Final = 1.0
 """The Date header is told in seconds (Source: RFC 9110, section 6.6.1)."""
 
@@ -223,6 +226,7 @@ async def _server(
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
+            limit_concurrency=CONNECTIONS_MAX,
             # uvicorn takes whole seconds here; requests under way get no longer.
             timeout_graceful_shutdown=int(REQUESTS_S_MAX),
         )

@@ -378,7 +378,9 @@ def test_a_reload_ends_open_streams_and_they_resume(
 
 
 @modes
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGHUP, 0)]
+)
 def test_it_stops_within_a_second_with_a_stream_open(
     kitchen: Path, run: Callable[..., Running], mode: tuple[str, ...], number: int, code: int
 ) -> None:
