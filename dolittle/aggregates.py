@@ -16,6 +16,7 @@ from dolittle.declarations import (
     Declaration,
     Place,
     calling_place,
+    json_problems,
     method_place,
     reactions_of,
 )
@@ -205,8 +206,20 @@ def check_aggregate_root(declaration: AggregateRootDeclaration) -> None:
             declaration.problems.append(
                 place.problem(f"{name}: an @on method cannot be async: it only changes fields")
             )
+        signature = inspect.signature(method).replace(return_annotation=inspect.Signature.empty)
+        if len(signature.parameters) != 2:
+            declaration.problems.append(
+                place.problem(f"{name} must take (self, event), it takes {signature}")
+            )
     for command in declaration.commands.values():
         _check_command(declaration, command)
+    for name in _without_default(declaration.cls):
+        declaration.problems.append(
+            declaration.place.problem(
+                f"aggregate root {declaration.name}: field {name!r} has no default",
+                "a new instance begins with the defaults of its fields",
+            )
+        )
 
 
 def _declare(cls: type, place: Place, id: str) -> type:
@@ -220,6 +233,8 @@ def _declare(cls: type, place: Place, id: str) -> type:
         )
     folds: dict[type, Fold] = {}
     for method, reaction in reactions_of(cls, ON_MARK):
+        if not isinstance(reaction.event_class, type):
+            continue  # reported on loading
         if reaction.event_class in folds:
             declaration.problems.append(
                 method_place(method).problem(
@@ -227,8 +242,7 @@ def _declare(cls: type, place: Place, id: str) -> type:
                     "keep one of them",
                 )
             )
-        if isinstance(reaction.event_class, type):
-            folds[reaction.event_class] = method
+        folds[reaction.event_class] = method
     declaration.folds = folds
     declaration.commands = _commands(cls)
     setattr(cls, MARK, declaration)
@@ -277,7 +291,8 @@ def _check_command(declaration: AggregateRootDeclaration, command: Command) -> N
             fields.append((parameter.name, annotation, parameter.default))
     try:
         struct = msgspec.defstruct(command.name, fields, kw_only=True)
-        msgspec.json.Decoder(struct)
+        found = json_problems(struct, "argument")
+        declaration.problems += [place.problem(f"{name}: {reason}") for reason in found]
         declaration.commands = {
             **declaration.commands,
             command.name: Command(command.name, command.function, struct),
@@ -295,7 +310,23 @@ def _defaults(cls: type) -> dict[str, Any]:
     for base in reversed(cls.__mro__):
         if base in (object, AggregateRoot):
             continue
-        for name in inspect.get_annotations(base):
-            if name in vars(base):
+        for name, annotation in inspect.get_annotations(base).items():
+            if name in vars(base) and not _is_class_variable(annotation):
                 found[name] = vars(base)[name]
     return found
+
+
+def _without_default(cls: type) -> list[str]:
+    """Return the annotated fields that no class in the line gives a default."""
+    return [
+        name
+        for base in cls.__mro__
+        if base not in (object, AggregateRoot)
+        for name, annotation in inspect.get_annotations(base).items()
+        if not hasattr(cls, name) and not _is_class_variable(annotation)
+    ]
+
+
+def _is_class_variable(annotation: Any) -> bool:
+    text = annotation if isinstance(annotation, str) else repr(annotation)
+    return text.split("[")[0].rpartition(".")[2] == "ClassVar"

@@ -207,10 +207,11 @@ def _let_super_find(made: type, cls: type, members: dict[str, Any]) -> None:
                 cell.cell_contents = made
 
 
-def json_problems(cls: type) -> list[str]:
+def json_problems(cls: type, noun: str = "field") -> list[str]:
     """Return what keeps the fields of a struct class from being stored as JSON.
 
-    Nested structs, dataclasses and containers are searched too.
+    Nested structs, dataclasses and containers are searched too. ``noun`` is what one of the
+    fields is called in the message.
     """
     try:
         info = msgspec.inspect.type_info(cls)
@@ -220,7 +221,7 @@ def json_problems(cls: type) -> list[str]:
     seen: set[int] = set()
     for item in getattr(info, "fields", ()):
         problems += [
-            f"field {item.name!r}: {found} cannot be stored as JSON"
+            f"{noun} {item.name!r}: {found} cannot be stored as JSON"
             for found in _custom_types(item.type, seen)
         ]
     if not problems:

@@ -7,12 +7,13 @@ import inspect
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar
 
 import msgspec
 
 from dolittle.aggregates import AggregateRoot, AggregateRootDeclaration
-from dolittle.errors import LostRace, WrongExpectedVersion
+from dolittle.errors import CommitIdReused, LostRace, RuleViolation, WrongExpectedVersion
 from dolittle.serialization import EventTypes
 from dolittle.store import (
     CommittedEvent,
@@ -99,6 +100,7 @@ class AggregateInstance(Generic[A]):
         Raises:
             RuleViolation: A rule refused; nothing was committed.
             LostRace: Others won each time; nothing was committed.
+            CommitTooLarge: The command applied too many or too large events.
             StoreError: See ``EventStore.commit``.
         """
         return await self.perform_once(command, "", *args, **kwargs)
@@ -109,20 +111,41 @@ class AggregateInstance(Generic[A]):
         """Do as :meth:`perform`, under a commit id: if that commit exists, it is answered again.
 
         A repeated command is not called; its ``value`` is ``None`` then.
+
+        Raises:
+            CommitIdReused: The id names a commit of another aggregate instance.
         """
-        store = self._microservice.store
-        if commit_id:
-            known = await store.find_commit(commit_id)
-            if known is not None:
-                repeated = msgspec.structs.replace(known, is_repeat=True)
-                return Performed(None, repeated, known.events[-1].version)
         for attempt in range(ATTEMPTS_MAX):
+            answered = await self._answered(commit_id)
+            if answered is not None:
+                return answered
             try:
                 return await self._try(command, commit_id, args, kwargs)
             except WrongExpectedVersion:
                 longest = RACE_WAIT_S * 2**attempt
                 await asyncio.sleep(random.uniform(0, longest))
+            except (RuleViolation, CommitIdReused):
+                # The same commit may have come from somebody else while this one was tried.
+                answered = await self._answered(commit_id)
+                if answered is not None:
+                    return answered
+                raise
         raise LostRace(self._declaration.name, self._source, ATTEMPTS_MAX)
+
+    async def _answered(self, commit_id: str) -> Performed[Any] | None:
+        """Return what a commit came to that was made before, if it was.
+
+        Raises:
+            CommitIdReused: It was made on another aggregate instance, or on none.
+        """
+        known = await self._microservice.store.find_commit(commit_id) if commit_id else None
+        if known is None:
+            return None
+        here = (self._declaration.id, self._source)
+        if any((event.aggregate, event.source) != here for event in known.events):
+            raise CommitIdReused(commit_id)
+        repeated = msgspec.structs.replace(known, is_repeat=True)
+        return Performed(None, repeated, known.events[-1].version)
 
     async def load(self) -> A:
         """Return the instance as it is now, for reading; an instance without events is new."""
@@ -141,16 +164,14 @@ class AggregateInstance(Generic[A]):
     ) -> Performed[Any]:
         instance = await self.load()
         loaded = instance.version
-        value = command(instance, *args, **kwargs)
-        if inspect.isawaitable(value):
-            value = await value
+        value = await _call(partial(command, instance, *args, **kwargs), command)
         if not instance.applied_events:
             return Performed(value, None, loaded)
         stream = Stream(self._declaration.id, self._source)
         committed = await self._microservice.commit_applied(
             instance.applied_events, stream, loaded, commit_id
         )
-        return Performed(value, committed, instance.version)
+        return Performed(value, committed, committed.events[-1].version)
 
     def _fold(self, instance: A, events: Sequence[CommittedEvent]) -> None:
         """Fold stored events; those without an ``@on`` method count and are not decoded."""
@@ -162,3 +183,21 @@ class AggregateInstance(Generic[A]):
                 instance._fold(event_types.decode(event))
             else:
                 instance._version += 1
+
+
+async def _call(call: Callable[[], Any], command: Callable[..., Any]) -> Any:
+    """Call a command: ``async def`` on the event loop, ``def`` in a thread, where it may block."""
+    if inspect.iscoroutinefunction(command):
+        return await call()
+    value, error = await asyncio.to_thread(_outcome, call)
+    if error is not None:
+        raise error
+    return await value if inspect.isawaitable(value) else value
+
+
+def _outcome(call: Callable[[], Any]) -> tuple[Any, Exception | None]:
+    """Return what a call returned or raised; a future cannot carry a ``StopIteration``."""
+    try:
+        return call(), None
+    except Exception as error:  # noqa: BLE001 - raised again by the caller
+        return None, error
