@@ -87,7 +87,7 @@ class Run:
             self.report.failures["peers from the package index"] = self._why_no_peers
 
     def run(self) -> Report:
-        """Prepare, then measure round by round until done or out of time."""
+        """Prepare, then measure round by round until done, out of time or interrupted."""
         shutil.rmtree(self._data, ignore_errors=True)
         self._data.mkdir(parents=True)
         try:
@@ -98,6 +98,8 @@ class Run:
                     break
                 self.report.rounds += 1
                 self.report.loads.append(load())
+        except KeyboardInterrupt:
+            self._say("interrupted")
         finally:
             shutil.rmtree(self._data, ignore_errors=True)
         self.report.taken_s = time.monotonic() - self._begin

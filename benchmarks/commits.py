@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
+import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -123,11 +125,49 @@ def bare_append(work: Work, events: int, encodes: bool) -> Figures:
     return {"rate": len(stored) * events / taken}
 
 
+def bare_awaited(work: Work, events: int) -> Figures:
+    """Append in a thread of its own and await each from a task: what handing over costs alone.
+
+    A store that does not block the event loop while the disk syncs pays at least this.
+    """
+    ready = [encode(as_stored(c, 0), 0) for c in commits_of(work, events)]
+    fd = os.open(work.folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(fd, b"warm-up\n")
+    os.fdatasync(fd)
+    waiting: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]] | None] = queue.SimpleQueue()
+
+    async def append_all() -> float:
+        loop = asyncio.get_running_loop()
+
+        def write() -> None:
+            while (taken := waiting.get()) is not None:
+                os.write(fd, taken[0])
+                os.fdatasync(fd)
+                loop.call_soon_threadsafe(taken[1].set_result, None)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        begin = time.perf_counter()
+        for line in ready:
+            future: asyncio.Future[None] = loop.create_future()
+            waiting.put((line, future))
+            await future
+        taken_s = time.perf_counter() - begin
+        waiting.put(None)
+        thread.join()
+        return taken_s
+
+    taken_s = asyncio.run(append_all())
+    os.close(fd)
+    return {"rate": len(ready) * events / taken_s}
+
+
 def _contestants(events: int) -> tuple[Contestant, ...]:
     size = {"events": events}
     return (
         Contestant("bare append", "commits:bare_append", {**size, "encodes": False}),
         Contestant("bare append, encoding", "commits:bare_append", {**size, "encodes": True}),
+        Contestant("bare append, handed over and awaited", "commits:bare_awaited", size),
         Contestant("dolittle, awaited", "commits:awaited", size),
         Contestant("dolittle, from a thread", "commits:submitted", size),
         Contestant("sqlite3 WAL FULL", "peers.sqlite:one_writer", size),

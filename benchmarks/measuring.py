@@ -40,14 +40,14 @@ class Scale:
     """
 
     rounds: int = 5
-    singles: int = 2_000
+    singles: int = 1_500
     hundreds: int = 300
-    per_writer: int = 500
-    batches: int = 200_000
+    per_writer: int = 400
+    batches: int = 150_000
     scattered: int = 100_000
     large: int = 3_000_000
     tailed: int = 300
-    pass_s_min: float = 0.5
+    pass_s_min: float = 0.3
     idle_s: float = 8.0
 
 

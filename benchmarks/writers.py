@@ -93,7 +93,7 @@ def processes(work: Work, writers: int) -> Figures:
         await store.close()
 
     asyncio.run(make())
-    each = work.scale.per_writer * (1 if writers > 1 else 4)
+    each = work.scale.per_writer * (1 if writers > 1 else 2)
     return {"rate": race_processes(_committing, work.folder, writers, each)}
 
 
