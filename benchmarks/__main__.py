@@ -74,7 +74,6 @@ class Run:
         self._begin = time.monotonic()
         self._end = self._begin + seconds_max
         self._data = BUILD / "bench-data"
-        self._missing: set[str] = set()
         self._peers, self._why_no_peers = peers_python(BUILD)
         self.report = Report(
             command="python -m benchmarks " + " ".join(sys.argv[1:]),
@@ -84,7 +83,7 @@ class Run:
             rows=chosen,
         )
         if self._why_no_peers:
-            self.report.failures["peers from the package index"] = self._why_no_peers
+            self.report.failures["peers that must be installed"] = self._why_no_peers
 
     def run(self) -> Report:
         """Prepare, then measure round by round until done, out of time or interrupted."""
@@ -113,7 +112,6 @@ class Run:
                 figures = self._run(known[name])
             except ContestantFailed as error:
                 self.report.failures[name] = str(error)
-                self._missing.add(name)
             else:
                 (self._data / f"{name}.json").write_text(json.dumps(figures))
 
@@ -127,9 +125,11 @@ class Run:
             try:
                 figures = self._run(contestant)
             except ContestantFailed as error:
-                self.report.failures[f"{row.id}: {contestant.name}"] = str(error)
+                self.report.failures[f"{row.id}: {contestant.name}, round {number + 1}"] = str(
+                    error
+                )
             else:
-                self.report.add(row, contestant.name, figures)
+                self.report.add(row, contestant.name, number, figures)
         return True
 
     def _turns(self, number: int) -> Iterator[tuple[Row, Contestant]]:

@@ -116,15 +116,12 @@ class Target:
 
     def measured(self, results: Results) -> float | None:
         """Return the median of each round's ratio (or figure), ``None`` where one is missing."""
-        mine = results.get(self.contestant, [])
+        mine = results.get(self.contestant, {})
         if not self.against:
-            values = [figures[self.figure] for figures in mine]
+            values = [figures[self.figure] for figures in mine.values()]
         else:
-            other = self.against_figure or self.figure
-            values = [
-                figures[self.figure] / beside[other]
-                for figures, beside in zip(mine, results.get(self.against, []), strict=False)
-            ]
+            other, beside = self.against_figure or self.figure, results.get(self.against, {})
+            values = [mine[n][self.figure] / beside[n][other] for n in mine if n in beside]
         return statistics.median(values) if values else None
 
     def is_met(self, value: float) -> bool:
@@ -152,8 +149,8 @@ class Row:
     unit: str = "events/s"
 
 
-Results = dict[str, list[Figures]]
-"""The figures of a row's contestants, round by round."""
+Results = dict[str, dict[int, Figures]]
+"""The figures of a row's contestants, by round; one that failed in a round is missing there."""
 
 
 class ContestantFailed(Exception):

@@ -29,9 +29,9 @@ class Report:
     failures: dict[str, str] = field(default_factory=dict)
     taken_s: float = 0.0
 
-    def add(self, row: Row, contestant: str, figures: Figures) -> None:
-        """Take in what one contestant did in one round."""
-        self.results.setdefault(row.id, {}).setdefault(contestant, []).append(figures)
+    def add(self, row: Row, contestant: str, number: int, figures: Figures) -> None:
+        """Take in what one contestant did in one round, by the round's number."""
+        self.results.setdefault(row.id, {}).setdefault(contestant, {})[number] = figures
 
     def markdown(self) -> str:
         """Return both tables with where they come from."""
@@ -60,7 +60,7 @@ class Report:
         yield "| row | contestant | figure | median | least to most |"
         yield "| --- | --- | --- | --: | --: |"
         for row in self.rows:
-            for contestant, rounds in self.results.get(row.id, {}).items():
+            for contestant, rounds in self._in_order(row):
                 for name in rounds[0]:
                     values = [figures[name] for figures in rounds]
                     cells = (
@@ -71,6 +71,13 @@ class Report:
                         f"{number(min(values))} to {number(max(values))}",
                     )
                     yield f"| {' | '.join(cells)} |"
+
+    def _in_order(self, row: Row) -> Iterator[tuple[str, list[Figures]]]:
+        """Yield the row's contestants as they are declared: rounds begin with different ones."""
+        found = self.results.get(row.id, {})
+        for contestant in row.contestants:
+            if contestant.name in found:
+                yield contestant.name, list(found[contestant.name].values())
 
     def json(self) -> str:
         """Return everything, every round's figures included."""
