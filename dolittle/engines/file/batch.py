@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 import msgspec
 
 from dolittle.engines.file.line import (
@@ -17,11 +15,12 @@ from dolittle.engines.file.line import (
 )
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
+from dolittle.engines.file.replies import Reply
 from dolittle.errors import CommitIdReused, DolittleError
 from dolittle.execution import Clock
 from dolittle.store import Commit, CommittedEvents, Stream, check_expected, is_same_commit
 
-Answer = tuple["Future[CommittedEvents]", CommittedEvents]
+Answer = tuple[Reply, CommittedEvents]
 
 
 class Batch:
@@ -32,6 +31,7 @@ class Batch:
 
     Attributes:
         has_begun: Whether bytes of it may be on disk; set by whoever writes it.
+        is_readable: Whether its lines are on disk and published.
     """
 
     def __init__(self, log: Log, lookup: Lookup, clock: Clock) -> None:
@@ -46,6 +46,7 @@ class Batch:
         self._made: dict[str, CommittedEvents] = {}
         self._answers: list[Answer] = []
         self.has_begun = False
+        self.is_readable = False
 
     @property
     def has_lines(self) -> bool:
@@ -56,7 +57,7 @@ class Batch:
         """Return what is to be written."""
         return b"".join(self._lines)
 
-    def decide(self, commit: Commit, future: Future[CommittedEvents]) -> None:
+    def decide(self, commit: Commit, reply: Reply) -> None:
         """Take a commit in, or refuse it."""
         if not self._lines:
             # What others appended since the batch was made is known now.
@@ -73,9 +74,9 @@ class Batch:
                 )
                 answer = self._place(commit)
         except (DolittleError, ValueError) as error:
-            future.set_exception(error)
+            reply.set_exception(error)
         else:
-            self._answers.append((future, answer))
+            self._answers.append((reply, answer))
 
     def _stored(self, commit_id: str) -> CommittedEvents | None:
         address = self._lookup.commit_address(commit_id)
@@ -119,8 +120,9 @@ class Batch:
         for line, commit in zip(self._lines, self._commits, strict=True):
             self._lookup.add(commit, line[:-1], address)
             address += len(line)
+        self.is_readable = True
 
     def answer(self) -> None:
         """Answer everyone whose commit is on disk."""
-        for future, answer in self._answers:
-            future.set_result(answer)
+        for reply, answer in self._answers:
+            reply.set_result(answer)

@@ -19,6 +19,7 @@ from dolittle.engines.file.lock import WAIT_S_MAX, WriteLock
 from dolittle.engines.file.log import SEGMENT_BYTES, Log, SyncFailed
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.reading import Reader
+from dolittle.engines.file.replies import LoopReply, Reply
 from dolittle.engines.file.segments import FOLDER, Segment
 from dolittle.engines.file.verify import Finding, Progress, Verification
 from dolittle.engines.file.wake import Sender, Waiters
@@ -239,6 +240,11 @@ class FileStore:
             StoreDamaged: Stored events are damaged.
             StoreClosed: The store was closed.
         """
+        future: Future[CommittedEvents] = Future()
+        self._queue(commit, future)
+        return future
+
+    def _queue(self, commit: Commit, reply: Reply) -> None:
         if self._is_closed:
             raise StoreClosed(self._folder)
         check_size(commit)
@@ -247,16 +253,19 @@ class FileStore:
             raise StoreReadOnly(self._folder, self._read_only_reason)
         if self.damage is not None:
             raise self.damage
-        return self._writer.submit(commit)
+        self._writer.submit(commit, reply)
 
     async def commit(self, commit: Commit) -> CommittedEvents:
         """Append a commit, atomically; return when it is durable. See the port for what it raises.
 
         A commit whose task is cancelled may have been made all the same.
         """
+        reply = LoopReply()
         if self._writer is not None and self._writer.is_full:
-            return await asyncio.wrap_future(await asyncio.to_thread(self.submit, commit))
-        return await asyncio.wrap_future(self.submit(commit))
+            await asyncio.to_thread(self._queue, commit, reply)
+        else:
+            self._queue(commit, reply)
+        return await reply.future
 
     def _on_commit(self) -> None:
         """Wake who waits; called by the writer's thread after each batch."""

@@ -47,10 +47,17 @@ class Finding(NamedTuple):
 
 
 class _Expected:
-    """What the next line must say, from the lines before it."""
+    """What the next line must say, from the lines before it.
+
+    Attributes:
+        has_hole: Whether the line before could not be read: then the next position may be any.
+        has_gaps: Whether any line could not be read: then versions may have been in it.
+    """
 
     def __init__(self) -> None:
         self.position = 0
+        self.has_hole = False
+        self.has_gaps = False
         self.time: datetime | None = None
         self.versions: dict[Stream, int] = {}
         self.commits: dict[str, int] = {}
@@ -86,7 +93,9 @@ class Verification:
 
     def _segment(self, segment: Segment, end: int) -> Iterator[tuple[list[Finding], int]]:
         findings: list[Finding] = []
-        if segment.first_position != self._expected.position:
+        expected = self._expected
+        is_next = segment.first_position == expected.position
+        if not is_next and not (expected.has_hole and segment.first_position > expected.position):
             what = (
                 f"the segment begins at position {segment.first_position}, "
                 f"{self._expected.position} should follow"
@@ -99,9 +108,9 @@ class Verification:
             size = min(size, max(end - segment.base, 0))
         offset = 0
         for number, line in enumerate(self._lines(segment, size), 1):
+            position = self._expected.position
             what = self._line(line, segment.base + offset)
             if what:
-                position = self._expected.position
                 findings.append(Finding(what, segment.path, number, offset, position))
             offset += len(line)
             if number % 1_000 == 0:
@@ -124,23 +133,31 @@ class Verification:
 
     def _line(self, line: bytes, address: int) -> str:
         """Return what is wrong with a line, or an empty string."""
+        what, commit = self._read(line)
+        if commit is None:
+            self._expected.has_hole = self._expected.has_gaps = True
+            return what
+        what = self._against(commit)
+        self._take_in(commit, address)
+        return what
+
+    def _read(self, line: bytes) -> tuple[str, StoredCommit | None]:
         if not line.endswith(b"\n"):
-            return "the last line has no end"
+            return "the last line has no end", None
         if not is_intact(line[:-1], self._log.seed):
-            return "the checksum does not match"
+            return "the checksum does not match", None
         try:
             commit = decode(line[:-1])
             for event in commit.events:
                 msgspec.json.decode(event.content, type=dict)
         except ValueError as error:
-            return f"not a commit: {error}"
-        what = self._against(commit)
-        self._take_in(commit, address)
-        return what
+            return f"not a commit: {error}", None
+        return "", commit
 
     def _against(self, commit: StoredCommit) -> str:
         expected = self._expected
-        if commit.position != expected.position:
+        is_next = commit.position == expected.position
+        if not is_next and not (expected.has_hole and commit.position > expected.position):
             return f"it says position {commit.position}, {expected.position} should follow"
         if commit.synced > commit.position:
             return f"it says that {commit.synced} was on disk before it was written"
@@ -154,7 +171,7 @@ class Verification:
                 continue
             stream = Stream(event.aggregate, event.source)
             follows = versions.get(stream, expected.versions.get(stream, 0)) + 1
-            if event.version != follows:
+            if event.version != follows and not (expected.has_gaps and event.version > follows):
                 return (
                     f"{stream.aggregate} {stream.source!r} has version {event.version}, "
                     f"{follows} should follow"
@@ -164,6 +181,7 @@ class Verification:
 
     def _take_in(self, commit: StoredCommit, address: int) -> None:
         expected = self._expected
+        expected.has_hole = False
         expected.position = commit.next_position
         expected.time = commit.time
         expected.commits[commit.commit] = address

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,6 +13,7 @@ from dolittle.engines.file.files import FULL, READ_ONLY
 from dolittle.engines.file.lock import WriteLock
 from dolittle.engines.file.log import Log, SyncFailed
 from dolittle.engines.file.lookup import Lookup
+from dolittle.engines.file.replies import Reply, deliver
 from dolittle.errors import (
     CommitOutcomeUnknown,
     DolittleError,
@@ -23,7 +23,7 @@ from dolittle.errors import (
     StoreReadOnly,
 )
 from dolittle.execution import Clock
-from dolittle.store import Commit, CommittedEvents
+from dolittle.store import Commit
 
 QUEUE_COMMITS_MAX: Final = 10_000
 """Commits that may wait; whoever comes then waits to be let in."""
@@ -41,7 +41,7 @@ class Waiting(NamedTuple):
 
     commit: Commit
     size: int
-    future: Future[CommittedEvents]
+    reply: Reply
 
 
 class Writer:
@@ -73,26 +73,24 @@ class Writer:
         """Whether :meth:`submit` would wait."""
         return len(self._queue) >= QUEUE_COMMITS_MAX
 
-    def submit(self, commit: Commit) -> Future[CommittedEvents]:
+    def submit(self, commit: Commit, reply: Reply) -> None:
         """Queue a commit that was checked; waits while the queue is full.
 
         Raises:
             StoreClosed: Nothing is written any more.
         """
         size = sum(len(event.content) for event in commit.events)
-        future: Future[CommittedEvents] = Future()
         with self._changed:
             while self.is_full and not self._is_closing and not self._poison:
                 self._changed.wait()
             self._raise_if_closed()
-            self._queue.append(Waiting(commit, size, future))
+            self._queue.append(Waiting(commit, size, reply))
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="dolittle-writer", daemon=True
                 )
                 self._thread.start()
             self._changed.notify_all()
-        return future
 
     def _raise_if_closed(self) -> None:
         if self._poison:
@@ -135,7 +133,7 @@ class Writer:
                     break
                 waiting = self._queue.popleft()
                 # Whoever was cancelled before its turn is left out; after it, nobody is.
-                if waiting.future.set_running_or_notify_cancel():
+                if waiting.reply.set_running_or_notify_cancel():
                     taken.append(waiting)
             self._changed.notify_all()
             return taken
@@ -144,6 +142,7 @@ class Writer:
         batch = Batch(self._log, self._lookup, self._clock)
         if self._poison:
             self._fail(taken, StoreClosed(self._folder, self._poison))
+            deliver(waiting.reply for waiting in taken)
             return
         try:
             with self._lock.held():
@@ -158,8 +157,10 @@ class Writer:
             raise
         else:
             batch.answer()
-            if batch.has_lines:
-                self._on_commit()
+        finally:
+            deliver(waiting.reply for waiting in taken)
+        if batch.is_readable:
+            self._on_commit()
 
     def _write_locked(self, batch: Batch, taken: list[Waiting]) -> None:
         if self._log.damage is not None or self._lookup.damage is not None:
@@ -167,7 +168,7 @@ class Writer:
         self._log.bring_up_to_date()
         self._lookup.catch_up(self._log.own)
         for waiting in taken:
-            batch.decide(waiting.commit, waiting.future)
+            batch.decide(waiting.commit, waiting.reply)
         if not batch.has_lines:
             return
         batch.has_begun = True
@@ -205,20 +206,21 @@ class Writer:
             self._queue.clear()
             self._changed.notify_all()
         for waiting in taken:
-            if not waiting.future.done():
-                waiting.future.set_exception(
+            if not waiting.reply.done():
+                waiting.reply.set_exception(
                     StoreClosed(self._folder, reason)
                     if is_outcome_known
                     else CommitOutcomeUnknown(waiting.commit.id, reason)
                 )
         for waiting in queued:
-            if waiting.future.set_running_or_notify_cancel():
-                waiting.future.set_exception(StoreClosed(self._folder, reason))
+            if waiting.reply.set_running_or_notify_cancel():
+                waiting.reply.set_exception(StoreClosed(self._folder, reason))
+        deliver(waiting.reply for waiting in queued)
 
     def _fail(self, taken: list[Waiting], error: DolittleError) -> None:
         for waiting in taken:
-            if not waiting.future.done():
-                waiting.future.set_exception(error)
+            if not waiting.reply.done():
+                waiting.reply.set_exception(error)
 
     def close(self) -> None:
         """Finish what is queued, bring the tail into the index, end the thread."""

@@ -174,8 +174,8 @@ async def test_damage_in_the_middle_is_named_and_everything_else_is_read(tmp_pat
     assert raised is not None
     with pytest.raises(StoreDamaged):
         await store.commit(a_commit())
-    findings = await store.verify()
-    assert (findings[0].line, findings[0].offset) == (5, damage.offset_bytes)
+    (finding,) = await store.verify()
+    assert (finding.line, finding.offset, finding.position) == (5, damage.offset_bytes, 8)
     await store.close()
     # Put back what was there, and all is well.
     path.write_bytes(b"".join(lines))

@@ -290,3 +290,57 @@ async def test_reading_on_reads_only_what_is_new(tmp_path: Path) -> None:
     assert files.bytes_read < 50 * 400
     await reader.close()
     await store.close()
+
+
+async def test_commits_come_from_any_event_loop(tmp_path: Path) -> None:
+    store = await open_store(tmp_path)
+
+    async def commit_some() -> None:
+        await asyncio.gather(*(store.commit(a_commit()) for _ in range(20)))
+
+    await asyncio.gather(
+        commit_some(), *(asyncio.to_thread(asyncio.run, commit_some()) for _ in range(3))
+    )
+    assert await store.head() == 80
+    await store.close()
+
+
+async def test_a_cancelled_commit_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    store = await open_store(tmp_path)
+    tasks = [
+        asyncio.create_task(store.commit(a_commit(an_event(), an_event()))) for _ in range(200)
+    ]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    made = [answer for answer in answers if not isinstance(answer, BaseException)]
+    await store.commit(a_commit(an_event(), an_event()))
+    events = await read_all(store)
+    assert {answer.id for answer in made} <= {event.commit.id for event in events}
+    assert [event.index for event in events] == [0, 1] * (len(events) // 2)
+    await store.close()
+
+
+async def test_a_loop_that_was_closed_is_no_trouble(tmp_path: Path) -> None:
+    store = await open_store(tmp_path)
+    assert store._lock is not None
+    with store._lock.held():
+        # It ends before its commit can be answered.
+        loop = asyncio.new_event_loop()
+
+        async def commit_one() -> None:
+            asyncio.get_running_loop().call_soon(loop.stop)
+            await store.commit(a_commit(id="unheard"))
+
+        def run() -> None:
+            task = loop.create_task(commit_one())
+            loop.run_forever()
+            task.get_coro().close()
+            task._log_destroy_pending = False
+            loop.close()
+
+        await asyncio.to_thread(run)
+    await store.commit(a_commit(id="next"))
+    assert {event.commit.id for event in await read_all(store)} == {"unheard", "next"}
+    await store.close()
