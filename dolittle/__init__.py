@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from dolittle.aggregates import AggregateRoot, aggregate_root
+from dolittle.constraints import constraint
 from dolittle.declarations import on
 from dolittle.errors import DolittleError, RuleViolation
 from dolittle.events import EventContext, EventType, event_type
@@ -18,6 +19,7 @@ from dolittle.projections import (
     projection,
 )
 from dolittle.upcasters import upcaster
+from dolittle.values import value
 
 if TYPE_CHECKING:
     from dolittle.runtime.microservice import Microservice
@@ -39,6 +41,7 @@ __all__ = [
     "by_property_and_time",
     "by_source",
     "by_static",
+    "constraint",
     "event_handler",
     "event_type",
     "handles",
@@ -46,6 +49,7 @@ __all__ = [
     "projection",
     "side_effect",
     "upcaster",
+    "value",
 ]
 
 

@@ -6,10 +6,16 @@ import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, get_type_hints, overload
 
 import msgspec
 
+from dolittle.constraints import (
+    Check,
+    check_of_type,
+    constraint_problems,
+    type_problems,
+)
 from dolittle.declarations import (
     MARK,
     ON_MARK,
@@ -20,7 +26,7 @@ from dolittle.declarations import (
     method_place,
     reactions_of,
 )
-from dolittle.errors import Unknown
+from dolittle.errors import RuleViolation, Unknown
 from dolittle.events import event_type_of
 from dolittle.serialization import from_values
 
@@ -39,6 +45,7 @@ class AggregateRoot:
         self._event_source = event_source
         self._version = 0
         self._applied: list[object] = []
+        self._broken = ""
         for name, default in _defaults(type(self)).items():
             setattr(self, name, copy.deepcopy(default))
 
@@ -54,14 +61,24 @@ class AggregateRoot:
 
     @property
     def applied_events(self) -> tuple[object, ...]:
-        """The events applied since the instance was loaded, not yet committed."""
+        """The events applied since the instance was loaded, not yet committed.
+
+        Raises:
+            RuleViolation: One of them broke a constraint, even if that was caught since.
+        """
+        if self._broken:
+            raise RuleViolation(self._broken)
         return tuple(self._applied)
 
     def apply(self, event: object) -> None:
         """Apply an event: note it down for the commit, and fold it into the fields.
 
+        A constraint on a field is a rule: an event that would lead to a state that breaks it is
+        refused. Events that are stored already are folded without a check.
+
         Raises:
             TypeError: The event's class is no event type.
+            RuleViolation: A field's constraint would be broken.
         """
         if event_type_of(event) is None:
             raise TypeError(
@@ -69,6 +86,17 @@ class AggregateRoot:
             )
         self._applied.append(event)
         self._fold(event)
+        self._broken = self._broken or self._violation()
+        if self._broken:
+            raise RuleViolation(self._broken)
+
+    def _violation(self) -> str:
+        declaration = declaration_of(type(self))
+        for name, check in declaration.constraints.items() if declaration else ():
+            reason = check(getattr(self, name, None), name)
+            if reason:
+                return f"{type(self).__name__}: {reason}"
+        return ""
 
     def _fold(self, event: object) -> None:
         declaration = declaration_of(type(self))
@@ -86,11 +114,13 @@ class AggregateRootDeclaration(Declaration):
         id: The stored identity; the class name unless given.
         folds: The ``@on`` method of each event class.
         commands: The public methods by name.
+        constraints: The check of each field that has one; known once it is checked.
     """
 
     id: str = ""
     folds: Mapping[type, Fold] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
+    constraints: Mapping[str, Check] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -213,6 +243,31 @@ def check_aggregate_root(declaration: AggregateRootDeclaration) -> None:
             )
     for command in declaration.commands.values():
         _check_command(declaration, command)
+    _check_fields(declaration)
+
+
+def _check_fields(declaration: AggregateRootDeclaration) -> None:
+    """Find the constraints of the fields; a type that cannot be described has none."""
+    try:
+        hints = get_type_hints(declaration.cls, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        return
+    constraints: dict[str, Check] = {}
+    for name, default in _defaults(declaration.cls).items():
+        try:
+            check = check_of_type(hints[name])
+            problems = type_problems(hints[name])
+        except (TypeError, ValueError, KeyError):
+            continue
+        if check is not None:
+            constraints[name] = check
+            reason = "" if problems else check(default, name)
+            problems += [f"its default does not fit: {reason}"] if reason else []
+        declaration.problems += [
+            declaration.place.problem(f"aggregate root {declaration.name}.{name}: {problem}")
+            for problem in problems
+        ]
+    declaration.constraints = constraints
     for name in _without_default(declaration.cls):
         declaration.problems.append(
             declaration.place.problem(
@@ -291,7 +346,10 @@ def _check_command(declaration: AggregateRootDeclaration, command: Command) -> N
             fields.append((parameter.name, annotation, parameter.default))
     try:
         struct = msgspec.defstruct(command.name, fields, kw_only=True)
-        found = json_problems(struct, "argument")
+        found = [
+            *json_problems(struct, "argument"),
+            *constraint_problems(struct, "argument"),
+        ]
         declaration.problems += [place.problem(f"{name}: {reason}") for reason in found]
         declaration.commands = {
             **declaration.commands,

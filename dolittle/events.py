@@ -9,6 +9,7 @@ from typing import Any, TypeVar, dataclass_transform, overload
 
 import msgspec
 
+from dolittle.constraints import constraint_problems
 from dolittle.declarations import (
     MARK,
     Declaration,
@@ -140,8 +141,12 @@ def check_event_type(declaration: EventTypeDeclaration) -> None:
             declaration.place.problem(
                 f"event type {declaration.cls.__name__}: {reason}",
                 "use str, int, float, bool, Decimal, date, datetime, UUID, an enum, "
-                "a list or dict of these, or a dataclass",
+                "a list or dict of these, or a value object",
             )
+        )
+    for reason in constraint_problems(declaration.cls):
+        declaration.problems.append(
+            declaration.place.problem(f"event type {declaration.cls.__name__}: {reason}")
         )
 
 

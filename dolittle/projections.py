@@ -11,6 +11,7 @@ from typing import Any, TypeVar, dataclass_transform, overload
 
 import msgspec
 
+from dolittle.constraints import constraint_problems, violation_of
 from dolittle.declarations import (
     MARK,
     ON_MARK,
@@ -195,6 +196,7 @@ def fold(
     Raises:
         KeyError: The projection has no ``@on`` method for this event's type.
         TypeError: The method returned something else than nothing or an ``Outcome``.
+        ValueError: The document to be stored breaks a constraint.
     """
     method = declaration.methods[context.event_type.id]
     if method.takes_context:
@@ -206,6 +208,9 @@ def fold(
             f"{declaration.name}.{method.name} returned {outcome!r}; "
             "it returns nothing, Outcome.KEEP or Outcome.DELETE"
         )
+    broken = violation_of(document) if outcome is None else ""
+    if broken:
+        raise ValueError(f"{declaration.name}.{method.name}: {broken}")
     return outcome
 
 
@@ -215,7 +220,10 @@ def check_projection(declaration: ProjectionDeclaration) -> None:
     if not declaration.problems:
         declaration.problems += [
             declaration.place.problem(f"projection {name}: {reason}")
-            for reason in json_problems(declaration.cls)
+            for reason in [
+                *json_problems(declaration.cls),
+                *constraint_problems(declaration.cls),
+            ]
         ]
     methods: dict[str, ProjectionMethod] = {}
     for function, reaction in reactions_of(declaration.cls, ON_MARK):

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from dolittle.constraints import violation_of
 from dolittle.errors import PayloadDoesNotFit, UnreadableEvent, suggest
 from dolittle.events import EventContext, EventType, event_type_of
 from dolittle.store import CommittedEvent
@@ -121,7 +122,7 @@ def encode(event: object) -> bytes:
 
     Raises:
         PayloadDoesNotFit: A value cannot be stored as JSON, or would be read back as something
-            else (a wrong type in a field).
+            else (a wrong type in a field), or breaks a constraint.
     """
     what = f"event type {type(event).__name__}"
     try:
@@ -131,6 +132,9 @@ def encode(event: object) -> bytes:
         raise PayloadDoesNotFit(what, _reason(error)) from error
     if again != event:
         raise PayloadDoesNotFit(what, _difference(event, again))
+    reason = violation_of(event)
+    if reason:
+        raise PayloadDoesNotFit(what, reason)
     return content
 
 
@@ -148,8 +152,8 @@ def from_values(
         noun: What one value is called in the message.
 
     Raises:
-        PayloadDoesNotFit: One is missing, unknown or of the wrong type, or the values nest
-            deeper than ``NESTING_MAX``.
+        PayloadDoesNotFit: One is missing, unknown, of the wrong type or breaks a constraint, or
+            the values nest deeper than ``NESTING_MAX``.
     """
     fields = {item.name: item.type for item in msgspec.structs.fields(cls)}
     known = f"its {noun}s are: {', '.join(fields)}" if fields else f"it has no {noun}s"
@@ -166,10 +170,14 @@ def from_values(
     if lenient:
         values = {name: _from_text(value, fields[name]) for name, value in values.items()}
     try:
-        return msgspec.convert(values, cls, strict=not lenient, str_keys=True)
+        made: Any = msgspec.convert(values, cls, strict=not lenient, str_keys=True)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         reason = _reason(error).replace("object missing required field", f"missing {noun}")
         raise PayloadDoesNotFit(what, reason, hint=known) from error
+    broken = violation_of(made)
+    if broken:
+        raise PayloadDoesNotFit(what, broken)
+    return made
 
 
 def _from_text(value: Any, field_type: Any) -> Any:

@@ -75,11 +75,13 @@ class Given(Generic[A]):
         instance = rehydrate(self._aggregate, self._source, self._events)
         result: Any = None
         refusal: RuleViolation | None = None
+        events: Sequence[object] = ()
         try:
             result = run_to_end(command(instance, *args, **kwargs))
+            events = instance.applied_events
         except RuleViolation as violation:
             refusal = violation
-        applied = [] if refusal else stored_and_read(instance.applied_events)
+        applied = stored_and_read(events)
         reloaded = rehydrate(self._aggregate, self._source, [*self._events, *applied])
         return Performed(instance, reloaded, applied, refusal, result)
 

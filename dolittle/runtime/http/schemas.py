@@ -10,6 +10,11 @@ import msgspec
 from dolittle.aggregates import AggregateRootDeclaration
 
 REFERENCE: Final = "#/components/schemas/"
+_LENGTHS: Final = {
+    **dict.fromkeys(("minLength", "maxLength"), "string"),
+    **dict.fromkeys(("minItems", "maxItems"), "array"),
+    **dict.fromkeys(("minProperties", "maxProperties"), "object"),
+}
 
 
 class Components:
@@ -57,7 +62,7 @@ def state_type(declaration: AggregateRootDeclaration) -> Any:
     has no schema is described as any JSON value.
     """
     try:
-        hints = get_type_hints(declaration.cls)
+        hints = get_type_hints(declaration.cls, include_extras=True)
     except (NameError, TypeError, AttributeError):
         return dict[str, Any]
     fields = []
@@ -85,12 +90,18 @@ def _anything(_cls: type) -> dict[str, Any]:
     return {}
 
 
+def _concerns(keyword: str, of: Any) -> bool:
+    """Tell whether a limit of length is that of a type: a constraint names those of all types."""
+    return of is None or keyword not in _LENGTHS or _LENGTHS[keyword] == of
+
+
 def _renamed(node: Any, names: dict[str, str]) -> Any:
     if isinstance(node, list):
         return [_renamed(item, names) for item in node]
     if not isinstance(node, dict):
         return node
-    renamed = {key: _renamed(value, names) for key, value in node.items()}
+    kept = {key: value for key, value in node.items() if _concerns(key, node.get("type"))}
+    renamed = {key: _renamed(value, names) for key, value in kept.items()}
     reference = node.get("$ref")
     if isinstance(reference, str):
         name = reference.removeprefix(REFERENCE)
