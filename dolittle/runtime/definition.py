@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from dolittle.aggregates import AggregateRootDeclaration, check_aggregate_root
 from dolittle.declarations import MARK, Declaration, Problem
@@ -18,6 +14,7 @@ from dolittle.errors import DeclarationErrors, Unknown
 from dolittle.events import EventTypeDeclaration, check_event_type
 from dolittle.handlers import EventHandlerDeclaration, check_event_handler
 from dolittle.projections import ProjectionDeclaration, check_projection
+from dolittle.runtime.importing import import_package
 from dolittle.serialization import EventTypes
 from dolittle.upcasters import (
     UpcasterDeclaration,
@@ -25,11 +22,9 @@ from dolittle.upcasters import (
     check_upcasters,
     upcaster_declaration_of,
 )
+from dolittle.values import ValueDeclaration, check_value
 
 D = TypeVar("D", bound=Declaration)
-
-API_MODULE: Final = "api"
-"""The module of a service's own ASGI application; it is imported by the host only."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +63,13 @@ class Definition:
 
 
 def load_definition(package: str, root: Path) -> Definition:
-    """Import every module of a package and check what they declare.
-
-    ``root`` (and ``root/src``, where there is one) is put in front of the import path, and
-    stays there. ``<package>.api`` and ``__main__`` modules are left out.
+    """Import every module of a package and check what they declare; see ``import_package``.
 
     Raises:
         DeclarationErrors: A module does not import or a declaration cannot work; with all
             problems of all modules.
     """
-    for folder in (root / "src", root):
-        if folder.is_dir() and str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
-    problems: list[Problem] = []
-    modules = list(_import_all(package, root, problems))
+    modules, problems = import_package(package, root)
     return _define(package, list(_declarations(modules)), list(_upcasters(modules)), problems)
 
 
@@ -106,7 +94,9 @@ def _define(
     aggregates = [item for item in found if isinstance(item, AggregateRootDeclaration)]
     handlers = [item for item in found if isinstance(item, EventHandlerDeclaration)]
     projections = [item for item in found if isinstance(item, ProjectionDeclaration)]
+    values = [item for item in found if isinstance(item, ValueDeclaration)]
     checks: list[tuple[list[Any], Callable[[Any], None]]] = [
+        (values, check_value),
         (events, check_event_type),
         (aggregates, check_aggregate_root),
         (handlers, check_event_handler),
@@ -116,6 +106,12 @@ def _define(
         for declaration in declarations:
             check(declaration)
             problems += declaration.problems
+    for declaration in handlers:
+        problems += _handler_problems(declaration)
+    for event in _from_elsewhere(events, aggregates, handlers, projections):
+        check_event_type(event)
+        problems += event.problems
+        events.append(event)
     processors = [*handlers, *projections]
     problems += _duplicates("event type", events, _event_identity)
     problems += _duplicates("aggregate root", aggregates, _id)
@@ -136,52 +132,6 @@ def _define(
     )
 
 
-def _import_all(package: str, root: Path, problems: list[Problem]) -> Iterator[ModuleType]:
-    module = _import(package, root, problems)
-    if module is None:
-        return
-    yield module
-    for info in pkgutil.iter_modules(getattr(module, "__path__", []), f"{package}."):
-        last = info.name.rpartition(".")[2]
-        if last == "__main__" or info.name == f"{package}.{API_MODULE}":
-            continue
-        if info.ispkg:
-            yield from _import_all(info.name, root, problems)
-        else:
-            found = _import(info.name, root, problems)
-            if found is not None:
-                yield found
-
-
-def _import(name: str, root: Path, problems: list[Problem]) -> ModuleType | None:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            problems.append(
-                Problem(
-                    str(root),
-                    0,
-                    f"there is no package {name!r} in this folder",
-                    "is [microservice] package in dolittle.toml right?",
-                )
-            )
-        else:
-            problems.append(_import_problem(name, root, error))
-    except Exception as error:  # noqa: BLE001 - the user's module may raise anything; it is reported
-        problems.append(_import_problem(name, root, error))
-    return None
-
-
-def _import_problem(name: str, root: Path, error: BaseException) -> Problem:
-    if isinstance(error, SyntaxError) and error.filename:
-        return Problem(error.filename, error.lineno or 0, f"syntax error: {error.msg}")
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(root)]
-    path, line = (own[-1].filename, own[-1].lineno or 0) if own else (str(root), 0)
-    return Problem(path, line, f"{name} does not import: {type(error).__name__}: {error}")
-
-
 def _declarations(modules: list[ModuleType]) -> Iterator[Declaration]:
     seen: set[int] = set()
     for module in modules:
@@ -200,6 +150,36 @@ def _upcasters(modules: list[ModuleType]) -> Iterator[UpcasterDeclaration]:
             declaration = upcaster_declaration_of(value)
             if declaration is not None and value.__module__ == module.__name__:
                 yield declaration
+
+
+def _from_elsewhere(
+    events: list[EventTypeDeclaration],
+    aggregates: list[AggregateRootDeclaration],
+    handlers: list[EventHandlerDeclaration],
+    projections: list[ProjectionDeclaration],
+) -> list[EventTypeDeclaration]:
+    """Return the event types that are used here and declared outside of the package."""
+    used: list[Any] = [cls for aggregate in aggregates for cls in aggregate.folds]
+    for methods in [item.methods for item in handlers] + [item.methods for item in projections]:
+        used += [method.event_class for method in methods.values()]
+    known = {id(event) for event in events}
+    found: dict[int, EventTypeDeclaration] = {}
+    for cls in used:
+        declaration = cls.__dict__.get(MARK)
+        if isinstance(declaration, EventTypeDeclaration) and id(declaration) not in known:
+            found[id(declaration)] = declaration
+    return list(found.values())
+
+
+def _handler_problems(declaration: EventHandlerDeclaration) -> Iterator[Problem]:
+    """Find the arguments of a handler's ``__init__`` that nobody fills in."""
+    from dolittle.runtime.making import unfilled_arguments
+
+    for argument in unfilled_arguments(declaration.cls):
+        yield declaration.place.problem(
+            f"event handler {declaration.name}: nobody fills in {argument} of its __init__",
+            "only an argument annotated with Microservice is filled in; give others a default",
+        )
 
 
 def _id(declaration: Any) -> str:
@@ -233,9 +213,20 @@ def _duplicates(
 
 def _same_names(kind: str, declarations: list[Any], id_of: Callable[[Any], str]) -> list[Problem]:
     names: dict[str, Any] = {}
+    by_id = {id_of(declaration): declaration for declaration in declarations}
     problems = []
     for declaration in declarations:
-        earlier = names.setdefault(declaration.cls.__name__, declaration)
+        name = declaration.cls.__name__
+        earlier = names.setdefault(name, declaration)
+        namesake = by_id.get(name, declaration)
+        if namesake.cls.__name__ != name and id_of(declaration) != name:
+            problems.append(
+                declaration.place.problem(
+                    f"{kind} {declaration.cls.__name__}: {namesake.cls.__name__} has this "
+                    f"name as its id ({namesake.place.path}:{namesake.place.line})",
+                    "people ask for it by that name: rename the class",
+                )
+            )
         if id_of(earlier) != id_of(declaration):
             problems.append(
                 declaration.place.problem(

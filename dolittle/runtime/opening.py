@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, get_type_hints
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from dolittle.errors import DolittleError
-from dolittle.execution import SystemClock, Timer
+from dolittle.execution import Clock, SystemClock, Timer
 from dolittle.runtime.configuration import Configuration
 from dolittle.runtime.definition import Definition
 from dolittle.runtime.delivery import Deliverer
 from dolittle.runtime.delivery.lease import Lease
 from dolittle.runtime.delivery.surroundings import Signal, Surroundings
+from dolittle.runtime.making import make_handler
 from dolittle.runtime.microservice import Microservice
 from dolittle.runtime.state import SqliteState
 from dolittle.store import EventStore
@@ -45,6 +44,9 @@ async def open_tenants(
                 only=frozenset(only),
                 deliver=deliver,
             )
+        for microservice in opened.values():
+            if microservice.deliverer is not None:
+                await microservice.deliverer.start()
         yield dict(opened)
     finally:
         await close_tenants(opened.values())
@@ -54,10 +56,11 @@ async def close_tenants(microservices: Iterable[Microservice]) -> None:
     """Stop delivery first, everywhere at once, then close stores and states."""
     opened = list(microservices)
     deliverers = [item.deliverer for item in opened if item.deliverer is not None]
-    await asyncio.gather(*(deliverer.stop() for deliverer in deliverers))
-    for item in opened:
-        await item.store.close()
-        await item.state.close()
+    async with AsyncExitStack() as at_last:
+        for item in opened:
+            at_last.push_async_callback(item.state.close)
+            at_last.push_async_callback(item.store.close)
+        await asyncio.gather(*(deliverer.stop() for deliverer in deliverers))
 
 
 async def _open_tenant(
@@ -76,7 +79,7 @@ async def _open_tenant(
     try:
         state = SqliteState(None if ephemeral else folder / "state.sqlite")
         await state.claim(store.id)
-    except DolittleError:
+    except BaseException:
         await store.close()
         raise
     around = Surroundings(
@@ -105,9 +108,8 @@ async def _open_tenant(
     if deliver:
         lease = None if ephemeral else Lease(folder / "delivery.lock")
         microservice.deliverer = Deliverer(
-            definition, around, lease, lambda cls: _make_handler(cls, microservice), only
+            definition, around, lease, lambda cls: make_handler(cls, microservice), only
         )
-        await microservice.deliverer.start()
     return microservice
 
 
@@ -116,7 +118,7 @@ async def open_store(
     tenant: str,
     *,
     ephemeral: bool = False,
-    clock: Timer | None = None,
+    clock: Clock | None = None,
 ) -> EventStore:
     """Open the event store of a tenant, by the engine that the configuration names.
 
@@ -132,13 +134,3 @@ async def open_store(
     from dolittle.engines.file import FileStore
 
     return await FileStore.open(folder / "events", durability=configuration.durability, clock=clock)
-
-
-def _make_handler(cls: type, microservice: Microservice) -> Any:
-    """Make a handler; a parameter of its ``__init__`` annotated ``Microservice`` is filled in."""
-    wanted = {}
-    if cls.__init__ is not object.__init__:  # type: ignore[misc]
-        for name, annotation in get_type_hints(cls.__init__).items():  # type: ignore[misc]
-            if annotation is Microservice:
-                wanted[name] = microservice
-    return cls(**wanted)

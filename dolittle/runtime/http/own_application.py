@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dolittle.errors import DeclarationErrors, DolittleError
 from dolittle.runtime.code_places import place_of
-from dolittle.runtime.definition import API_MODULE
+from dolittle.runtime.importing import API_MODULE
 
 log: Final = logging.getLogger("dolittle.http")
 
