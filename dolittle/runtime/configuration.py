@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -161,28 +162,43 @@ def load_configuration(project: Path) -> Configuration:
             "this is an application, not a microservice",
             hint=f"name one of its microservices with --project ({members})",
         )
-    section = document.get("microservice")
-    if section is None or "name" not in section:
-        raise ConfigurationError(
+    section = document.get("microservice", {})
+    if "name" not in section:
+        raise _at(
             path,
+            "microservice",
+            "",
             "[microservice] with a name is missing",
-            hint=f'write: [microservice] name = "{project.name}"',
+            f'write: [microservice] name = "{project.name}"',
         )
     name = section["name"]
+    package = section.get("package", name.replace("-", "_"))
+    if not all(part.isidentifier() for part in package.split(".")):
+        raise _at(
+            path,
+            "microservice",
+            "package" if "package" in section else "name",
+            f"{package!r} is no name for a package",
+            "letters, digits and _; the package is that of the name unless it is given",
+        )
     store = document.get("store", {})
     http = document.get("http", {})
     port = http.get("port", PORT_DEFAULT)
-    if not 0 <= port <= 65_535:
-        raise _at(path, "port", f"[http] port = {port} is no port", "use 1 to 65535")
+    if not 1 <= port <= 65_535:
+        raise _at(path, "http", "port", f"[http] port = {port} is no port", "use 1 to 65535")
     durability = store.get("durability", "fsync")
     if durability not in ("fsync", "os"):
         raise _at(
-            path, "durability", f'durability = "{durability}" is not known', 'use "fsync" or "os"'
+            path,
+            "store",
+            "durability",
+            f'durability = "{durability}" is not known',
+            'use "fsync" or "os"',
         )
     return Configuration(
         project=project,
         name=name,
-        package=section.get("package", name.replace("-", "_")),
+        package=package,
         tenants=_tenants(path, section.get("tenants", [])),
         data_path=project / store.get("path", ".dolittle"),
         durability=durability,
@@ -199,6 +215,7 @@ def _tenants(path: Path, listed: list[Any]) -> tuple[str, ...]:
         if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
             raise _at(
                 path,
+                "microservice",
                 "tenants",
                 f"{tenant!r} is no name for a tenant",
                 "a tenant names a folder: lower-case letters, digits, - and _, at most 63",
@@ -208,13 +225,18 @@ def _tenants(path: Path, listed: list[Any]) -> tuple[str, ...]:
 
 def _retry(path: Path, section: Mapping[str, Any]) -> RetryPolicy:
     policy = RetryPolicy(**section)
-    if policy.attempts_max < 1 or policy.delay_s < 0 or policy.delay_s_max < policy.delay_s:
-        raise _at(
-            path,
-            "delivery",
-            f"[delivery] {dict(section)} cannot work",
-            "attempts_max is 1 or more, and 0 <= delay_s <= delay_s_max",
-        )
+    if policy.attempts_max < 1:
+        reason = f"attempts_max = {policy.attempts_max} cannot work"
+        raise _at(path, "delivery", "attempts_max", reason, "it is 1 or more")
+    for key in ("delay_s", "delay_s_max"):
+        value = getattr(policy, key)
+        if not (math.isfinite(value) and value >= 0):
+            reason = f"{key} = {value} cannot work"
+            raise _at(path, "delivery", key, reason, "it is a number of seconds, 0 or more")
+    if policy.delay_s > policy.delay_s_max:
+        key = "delay_s" if "delay_s" in section else "delay_s_max"
+        reason = f"delay_s = {policy.delay_s} is more than delay_s_max = {policy.delay_s_max}"
+        raise _at(path, "delivery", key, reason, "delay_s_max is the longest wait: raise it")
     return policy
 
 
@@ -246,27 +268,52 @@ def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
         if title == "tool":
             continue
         if title not in _KNOWN:
-            raise _at(path, title, f"[{title}] is not known", suggest(title, _KNOWN))
+            raise _at(path, title, "", f"[{title}] is not known", suggest(title, _KNOWN))
         if not isinstance(section, dict):
-            raise _at(path, title, f"{title} is a table", f"write [{title}] on a line of its own")
+            hint = f"write [{title}] on a line of its own"
+            raise _at(path, title, "", f"{title} is a table", hint)
         for key, value in section.items():
-            wanted = _KNOWN[title].get(key)
-            if wanted is None:
-                raise _at(path, key, f"[{title}] {key} is not known", suggest(key, _KNOWN[title]))
-            if not isinstance(value, wanted) or isinstance(value, bool):
-                names = wanted if isinstance(wanted, tuple) else (wanted,)
-                said = " or ".join(item.__name__ for item in names)
-                raise _at(path, key, f"[{title}] {key} = {value!r} is no {said}", "")
+            reason, hint = _wrong_value(title, key, value)
+            if reason:
+                raise _at(path, title, key, reason, hint)
 
 
-def _at(path: Path, key: str, reason: str, hint: str) -> ConfigurationError:
-    """Point to the first line of the file that mentions a key."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        found = re.search(rf"(?<![\w-]){re.escape(key)}(?![\w-])", line)
+def _wrong_value(title: str, key: str, value: object) -> tuple[str, str]:
+    """Return what is wrong with a key or its kind of value, and a hint; empty if nothing is."""
+    wanted = _KNOWN[title].get(key)
+    if wanted is None:
+        return f"[{title}] {key} is not known", suggest(key, _KNOWN[title])
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        names = wanted if isinstance(wanted, tuple) else (wanted,)
+        said = " or ".join(item.__name__ for item in names)
+        return f"[{title}] {key} = {value!r} is no {said}", ""
+    if value == "" and key in ("name", "package", "path"):
+        return f"[{title}] {key} = '' is empty", "write something, or leave the line out"
+    return "", ""
+
+
+def _at(path: Path, title: str, key: str, reason: str, hint: str) -> ConfigurationError:
+    """Point to a key of a section, or to the section; to the start of the file if neither is."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    place = _find(lines, title, key) or _find(lines, title, "") or (1, 1)
+    return ConfigurationError(path, reason, line=place[0], column=place[1], hint=hint)
+
+
+def _find(lines: list[str], title: str, key: str) -> tuple[int, int] | None:
+    """Return line and column of a key of a section, or of the section where the key is empty."""
+    section = ""
+    inside = rf"\s*{re.escape(title)}\s*(?:=\s*{{(?:.*?[,\s])?|\.)\s*"
+    for number, line in enumerate(lines, start=1):
+        header = re.match(r"\s*\[\s*([\w.-]+)", line)
+        section = header[1] if header else section
+        if key:
+            before = r"\s*" if section == title and not header else inside
+            found = re.match(rf"({before})[\"']?{re.escape(key)}[\"']?\s*[.=]", line)
+        else:
+            found = re.match(rf"(\s*\[?\s*){re.escape(title)}\b", line)
         if found:
-            column = found.start() + 1
-            return ConfigurationError(path, reason, line=number, column=column, hint=hint)
-    return ConfigurationError(path, reason, hint=hint)
+            return number, len(found[1]) + 1
+    return None
 
 
 def _line_and_column(message: str, text: str) -> tuple[int, int]:
