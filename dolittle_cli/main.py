@@ -6,12 +6,12 @@ import importlib
 import os
 import sys
 import traceback
-from importlib.metadata import version
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
+from dolittle_cli.completion import completion_script, current_shell, install_completion, prepare
 from dolittle_cli.console import Console
 from dolittle_cli.handover import COMPLETING
 
@@ -50,7 +50,18 @@ COMMANDS: Final[dict[str, Mount]] = {
 }
 
 
-class LazyGroup(TyperGroup):
+class QuickGroup(TyperGroup):
+    """A group of commands that is completed without loading pydantic (60 ms)."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return ``--help`` with a default that typer need not convert, as its own is."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
+
+class LazyGroup(QuickGroup):
     """The group of all commands; a command's module is imported when the command is used."""
 
     def __init__(self, **attributes: Any) -> None:
@@ -79,6 +90,7 @@ def load(name: str) -> Any:
         app.command(name)(getattr(module, name))
         command = typer.main.get_command(app)
     else:
+        app.info.cls = QuickGroup
         command = typer.main.get_group(app)
     command.name = name
     return _plain(command)
@@ -98,6 +110,7 @@ def build() -> Any:
         name="dolittle",
         cls=LazyGroup,
         rich_markup_mode=None,
+        add_completion=False,  # typer's own options load pydantic at every start
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
@@ -107,6 +120,12 @@ def build() -> Any:
             bool, typer.Option("--debug", help="Show where errors come from.")
         ] = False,
         version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+        install_completion: Annotated[
+            bool, typer.Option("--install-completion", help="Install completion for this shell.")
+        ] = False,
+        show_completion: Annotated[
+            bool, typer.Option("--show-completion", help="Show the completion script.")
+        ] = False,
     ) -> None:
         """Build, run and look into event-driven microservices.
 
@@ -134,12 +153,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _check_text(words)
         if os.environ.get(COMPLETING):
+            prepare()
             command.main(args=[], prog_name="dolittle", standalone_mode=False)
         with command.make_context("dolittle", words) as top:
             debug = top.params["debug"]
-            if top.params["version"]:
-                Console().data(f"dolittle {version('dolittle-cli')}")
-            else:
+            if not _answer(top.params):
                 command.invoke(top)
         return 0
     except typer.Exit as end:
@@ -150,6 +168,23 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - the edge of the program: everything is told here
         return _tell(error, debug)
+
+
+def _answer(options: dict[str, Any]) -> bool:
+    """Do what an option of ``dolittle`` itself asks for; tell whether one did."""
+    if options["version"]:
+        from importlib.metadata import version
+
+        Console().data(f"dolittle {version('dolittle-cli')}")
+    elif options["show_completion"]:
+        Console().data(completion_script(current_shell()))
+    elif options["install_completion"]:
+        shell = current_shell()
+        path = install_completion(shell)
+        Console().note(f"completion for {shell} is in {path}; it works in new shells")
+    else:
+        return False
+    return True
 
 
 def _check_text(words: list[str]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def list_(
     """List the aggregate roots, with their commands and how many instances there are."""
     from dolittle_cli.project import find_place
 
-    asyncio.run(_list(find_place(project, tenant), as_json=json))
+    run_loop(_list(find_place(project, tenant), as_json=json))
 
 
 @app.command("show")
@@ -73,13 +73,13 @@ def show(
     if at and diff:
         raise WrongUsage("--at and --diff exclude each other")
     if at or diff:
-        asyncio.run(_show_past(project, tenant, (root, source), (at, diff), as_json=json))
+        run_loop(_show_past(project, tenant, (root, source), (at, diff), as_json=json))
         return
     place = find_place(project, tenant)
     if source:
-        asyncio.run(_show_instance(place, root, source, as_json=json))
+        run_loop(_show_instance(place, root, source, as_json=json))
     else:
-        asyncio.run(_show_root(place, root, as_json=json))
+        run_loop(_show_root(place, root, as_json=json))
 
 
 async def _show_past(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption
 
 
@@ -23,7 +23,7 @@ def doctor(
     Looks at the tool, Python, the project, its configuration and declarations, the port, and
     each tenant's store and state. The exit code is 1 if something is wrong.
     """
-    if not asyncio.run(_doctor(project, tenant, as_json=json)):
+    if not run_loop(_doctor(project, tenant, as_json=json)):
         raise typer.Exit(1)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
 
@@ -32,4 +32,4 @@ def explain(
     from dolittle_cli.explaining import explain_it
     from dolittle_cli.project import find_place
 
-    asyncio.run(explain_it(find_place(project, tenant), what, as_json=json))
+    run_loop(explain_it(find_place(project, tenant), what, as_json=json))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def list_(
     """List the event handlers and how far they are."""
     from dolittle_cli.project import find_place
 
-    asyncio.run(_list(find_place(project, tenant), as_json=json))
+    run_loop(_list(find_place(project, tenant), as_json=json))
 
 
 @app.command("show")
@@ -41,7 +41,7 @@ def show(
     """Show one handler and its failing partitions; with --json their tracebacks too."""
     from dolittle_cli.project import find_place
 
-    asyncio.run(_show(find_place(project, tenant), name, as_json=json))
+    run_loop(_show(find_place(project, tenant), name, as_json=json))
 
 
 @app.command("retry")
@@ -59,7 +59,7 @@ def retry(
     from dolittle_cli.mending import mend
     from dolittle_cli.project import find_place
 
-    asyncio.run(mend(find_place(project, tenant), "retry", name, partition, as_json=json))
+    run_loop(mend(find_place(project, tenant), "retry", name, partition, as_json=json))
 
 
 @app.command("skip")
@@ -79,7 +79,7 @@ def skip(
     from dolittle_cli.mending import mend
     from dolittle_cli.project import find_place
 
-    asyncio.run(mend(find_place(project, tenant), "skip", name, partition, as_json=json))
+    run_loop(mend(find_place(project, tenant), "skip", name, partition, as_json=json))
 
 
 async def _list(place: Place, *, as_json: bool) -> None:

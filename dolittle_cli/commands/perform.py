@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def perform(
         raise WrongUsage("SOURCE is empty", hint="an aggregate is about something: name it")
     arguments = parse_values(values or ())
     place = find_place(project, tenant)
-    asyncio.run(_perform(place, (aggregate, source, command), arguments, as_json=json))
+    run_loop(_perform(place, (aggregate, source, command), arguments, as_json=json))
 
 
 async def _perform(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as json_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def list_(
     """List the projections, how far they are, and how many read models they have."""
     from dolittle_cli.project import find_place
 
-    asyncio.run(_list(find_place(project, tenant), as_json=json))
+    run_loop(_list(find_place(project, tenant), as_json=json))
 
 
 @app.command("show")
@@ -60,13 +60,13 @@ def show(
     if at and not key:
         raise WrongUsage("--at is about one read model: name its KEY")
     if at:
-        asyncio.run(_show_past(project, tenant, name, key, at, as_json=json))
+        run_loop(_show_past(project, tenant, name, key, at, as_json=json))
         return
     place = find_place(project, tenant)
     if key:
-        asyncio.run(_show_document(place, name, key, as_json=json))
+        run_loop(_show_document(place, name, key, as_json=json))
     else:
-        asyncio.run(_show(place, name, count, as_json=json))
+        run_loop(_show(place, name, count, as_json=json))
 
 
 async def _show_past(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def list_(
     """
     from dolittle_cli.project import find_place
 
-    asyncio.run(_list(find_place(project, tenant), as_json=json))
+    run_loop(_list(find_place(project, tenant), as_json=json))
 
 
 async def _list(place: Place, *, as_json: bool) -> None:

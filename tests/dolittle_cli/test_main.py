@@ -53,7 +53,7 @@ def test_completion_of_the_first_word_imports_no_command() -> None:
         "COMP_CWORD": "1",
     }
     loaded = modules_loaded_by(environment=environment)
-    assert not loaded & {"dolittle_cli.commands", "copier", "msgspec", "starlette"}
+    assert not loaded & {"dolittle_cli.commands", "copier", "msgspec", "pydantic", "starlette"}
 
 
 def test_importing_the_framework_loads_nothing_of_the_command_line() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
 app = typer.Typer(help="See, append, verify and replay events.")
@@ -72,7 +72,7 @@ def tail(
     from dolittle_cli.project import find_place
 
     filters = Filters.parse(start, None, types, source, correlation)
-    asyncio.run(
+    run_loop(
         tail_events(find_place(project, tenant), filters, count=count, follow=follow, as_json=json)
     )
 
@@ -98,7 +98,7 @@ def list_(
     from dolittle_cli.project import find_place
 
     filters = Filters.parse(start, stop, types, source, correlation)
-    asyncio.run(list_events(find_place(project, tenant), filters, count=count, as_json=json))
+    run_loop(list_events(find_place(project, tenant), filters, count=count, as_json=json))
 
 
 @app.command("show")
@@ -116,7 +116,7 @@ def show(
     from dolittle_cli.ranges import parse
 
     bound = parse(position)
-    asyncio.run(show_event(find_place(project, tenant), bound, as_json=json))
+    run_loop(show_event(find_place(project, tenant), bound, as_json=json))
 
 
 @app.command("append")
@@ -142,7 +142,7 @@ def append(
 
     fields = parse_values(values or ())
     place = find_place(project, tenant)
-    asyncio.run(append_event(place, event_type, source, fields, as_json=json))
+    run_loop(append_event(place, event_type, source, fields, as_json=json))
 
 
 @app.command("verify")
@@ -158,7 +158,7 @@ def verify(
     from dolittle_cli.commands.events.verifying import verify_store
     from dolittle_cli.project import find_place
 
-    if asyncio.run(verify_store(find_place(project, tenant), as_json=json)):
+    if run_loop(verify_store(find_place(project, tenant), as_json=json)):
         raise typer.Exit(1)
 
 
@@ -197,4 +197,4 @@ def replay(
 
     wish = Wish.parse(handler, projection, start, side_effects or ())
     place = find_place(project, tenant)
-    asyncio.run(replay_events(place, wish, dry_run=dry_run, yes=yes, as_json=json))
+    run_loop(replay_events(place, wish, dry_run=dry_run, yes=yes, as_json=json))
