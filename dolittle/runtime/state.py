@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
-from dolittle.errors import StoreReadOnly
+from dolittle.errors import StoreBusy, StoreReadOnly
 from dolittle.store import START, Position
 
 FORMAT: Final = 1
@@ -226,12 +226,15 @@ class SqliteState:
 
         Raises:
             StoreReadOnly: The folder cannot be written to.
+            StoreBusy: Another process has held the database's lock for ``BUSY_TIMEOUT_S``.
         """
-        self._path = path
+        folder = path.parent if path is not None else Path()
         try:
             self._db = _connect(path)
-        except sqlite3.OperationalError as error:
-            raise StoreReadOnly(path.parent if path else Path(), str(error)) from error
+        except (sqlite3.OperationalError, OSError) as error:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
+                raise StoreBusy(folder, BUSY_TIMEOUT_S) from error
+            raise StoreReadOnly(folder, str(error)) from error
 
     async def claim(self, store_id: str) -> bool:
         """Bind the state to an event log; clear it, and tell so, if it was another log's."""
@@ -411,8 +414,10 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         database.close()
         if path is None:
             raise
-        for damaged in path.parent.glob(f"{path.name}*"):
-            damaged.rename(damaged.with_name(f"{damaged.name}.damaged"))
+        for suffix in ("", "-wal", "-shm"):
+            damaged = path.with_name(f"{path.name}{suffix}")
+            if damaged.exists():
+                damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
         return _connect(path)
     return database
 

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import concurrent.futures
+import sqlite3
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from dolittle.errors import StoreReadOnly
+from dolittle.runtime.state import (
+    FORMAT,
+    Change,
+    FailingPartition,
+    Processor,
+    Replay,
+    Request,
+    SqliteState,
+    active,
+    newest,
+)
+
+MOMENT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def failing(partition: str, name: str = "Announcer", build: int = 1) -> FailingPartition:
+    return FailingPartition(name, build, partition, 3, 2, "ValueError: no", "…", MOMENT, MOMENT)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "development" / "state.sqlite"
+
+
+async def filled(path: Path | None = None) -> SqliteState:
+    state = SqliteState(path)
+    await state.claim("store 1")
+    processor = Processor("Announcer", "handler", position=5, replay=Replay(7, ("send",), {"a": 3}))
+    await state.save(Change(processor, failing=[failing("a")], documents={"k": b"{}"}))
+    await state.request(Request("replay", "Announcer", position=2, side_effects=("send",)))
+    return state
+
+
+async def test_what_is_saved_is_what_is_read(path: Path) -> None:
+    await (await filled(path)).close()
+    state = SqliteState(path)
+    [processor] = await state.processors()
+    assert processor.replay == Replay(7, ("send",), {"a": 3})
+    assert (processor.position, processor.kind, processor.is_active) == (5, "handler", True)
+    assert await state.failing() == [failing("a")]
+    assert await state.document("Announcer", 1, "k") == b"{}"
+    [request] = await state.requests()
+    assert (request.kind, request.position, request.side_effects) == ("replay", 2, ("send",))
+    await state.finish_request(request.number)
+    assert await state.requests() == []
+    await state.close()
+
+
+async def test_the_state_of_another_log_is_cleared(path: Path) -> None:
+    state = await filled(path)
+    assert await state.claim("store 1") is False
+    assert len(await state.processors()) == 1
+    assert await state.claim("store 2") is True
+    assert await state.processors() == []
+    assert await state.failing() == []
+    assert await state.requests() == []
+    assert await state.count("Announcer", 1) == 0
+    assert await state.claim("store 2") is False
+    await state.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database, whatever it is called" * 100, b"\0" * 9]
+)
+async def test_a_damaged_file_is_put_aside_and_made_anew(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    for _ in range(2):
+        path.write_bytes(content)
+        state = SqliteState(path)
+        await state.claim("store 1")
+        await state.save(Change(Processor("Announcer", "handler")))
+        await state.close()
+        assert path.with_name("state.sqlite.damaged").read_bytes() == content
+    assert sorted(item.name for item in path.parent.iterdir()) == [
+        "state.sqlite",
+        "state.sqlite.damaged",
+    ]
+
+
+async def test_the_state_of_another_version_is_made_anew(path: Path) -> None:
+    await (await filled(path)).close()
+    with sqlite3.connect(path) as database:
+        database.execute(f"pragma user_version={FORMAT + 1}")
+        database.execute("create table newer (x)")
+    database.close()
+    state = SqliteState(path)
+    assert await state.processors() == []
+    await state.close()
+
+
+async def test_two_connections_see_what_the_other_writes(path: Path) -> None:
+    one, two = await filled(path), SqliteState(path)
+    assert await two.document("Announcer", 1, "k") == b"{}"
+    await two.save(Change(Processor("Announcer", "handler", position=9), documents={"k": None}))
+    assert await one.document("Announcer", 1, "k") is None
+    assert (await one.processors())[0].position == 9
+    await one.close()
+    await two.close()
+
+
+async def test_a_change_is_written_whole_or_not_at_all(path: Path) -> None:
+    state = await filled(path)
+    broken = FailingPartition("Announcer", 1, "b", 3, 2, "\ud800", "…", MOMENT, MOMENT)
+    with pytest.raises(UnicodeEncodeError):
+        await state.save(
+            Change(
+                Processor("Announcer", "handler", position=9),
+                failing=[failing("c"), broken],
+                documents={"k": None, "l": b"{}"},
+            )
+        )
+    assert (await state.processors())[0].position == 5
+    assert await state.failing() == [failing("a")]
+    assert [item.key for item in await state.documents("Announcer", 1)] == ["k"]
+    await state.save(Change(Processor("Announcer", "handler", position=6), recovered=["a"]))
+    assert await state.failing() == []
+    await state.close()
+
+
+async def test_swapping_builds_leaves_only_the_new_one(path: Path) -> None:
+    state = SqliteState(path)
+    old = Processor("Counter", "projection", 1)
+    new = Processor("Counter", "projection", 2, is_active=False)
+    await state.save(Change(old, failing=[failing("a", "Counter")], documents={"k": b"1"}))
+    await state.save(Change(new, failing=[failing("b", "Counter", 2)], documents={"k": b"2"}))
+    other = Processor("Other", "projection")
+    await state.save(Change(other, documents={"k": b"3"}))
+    builds = await state.processors("Counter")
+    assert (active(builds), newest(builds)) == (old, new)
+    await state.activate("Counter", 2)
+    [left] = await state.processors("Counter")
+    assert (left.build, left.is_active) == (2, True)
+    assert [row.partition for row in await state.failing("Counter")] == ["b"]
+    assert await state.document("Counter", 1, "k") is None
+    assert await state.document("Counter", 2, "k") == b"2"
+    await state.discard("Counter", 2)
+    assert await state.processors("Counter") == []
+    assert await state.document("Other", 1, "k") == b"3"
+    await state.close()
+
+
+def test_many_may_open_a_new_state_at_the_same_time(tmp_path: Path) -> None:
+    count = 8
+    for attempt in range(5):
+        path = tmp_path / str(attempt) / "state.sqlite"
+        everyone = threading.Barrier(count)
+
+        def open_it(path: Path = path, everyone: threading.Barrier = everyone) -> int:
+            everyone.wait(10)
+            state = SqliteState(path)
+            found = state._db.execute("select count(*) from processors").fetchone()[0]
+            state._db.close()
+            return int(found)
+
+        with concurrent.futures.ThreadPoolExecutor(count) as threads:
+            assert [future.result() for future in [threads.submit(open_it) for _ in range(count)]]
+
+
+def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreReadOnly) as caught:
+        SqliteState(tmp_path / "file" / "state.sqlite")
+    assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_the_state_is_not_needed_to_import_the_declarations() -> None:
+    code = "import sys, dolittle; print('sqlite3' in sys.modules, 'asyncio' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False False"
