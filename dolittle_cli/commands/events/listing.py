@@ -58,7 +58,7 @@ async def _write_last(store: EventStore, selection: Selection, count: int, write
     write(found[-count:])
     if len(found) <= count:
         return ""
-    return f"the last {count} events; for more: -n {count * 10}, or --from start"
+    return f"the last {_events(count)}; for more: -n {count * 10}, or --from start"
 
 
 async def _write_first(store: EventStore, selection: Selection, count: int, write: Write) -> str:
@@ -68,9 +68,14 @@ async def _write_first(store: EventStore, selection: Selection, count: int, writ
         write(page.events[:left])
         if len(page.events) > left:
             position = page.events[left].position
-            return f"the first {count} events; go on with --from {position}, or -n {count * 10}"
+            more = f"go on with --from {position}, or -n {count * 10}"
+            return f"the first {_events(count)}; {more}"
         left -= len(page.events)
     return ""
+
+
+def _events(count: int) -> str:
+    return "event" if count == 1 else f"{count:,} events"
 
 
 async def show_event(place: Place, bound: Bound, *, as_json: bool) -> None:
