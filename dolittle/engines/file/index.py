@@ -24,6 +24,23 @@ _BUSY_S: Final = 1.0
 _ROW_ADDRESSES_MAX: Final = 512
 _SPAN_MAX: Final = 2**32 - 1
 
+INDEX_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
+"""What a damaged index may raise: SQLite's errors, and values that are none."""
+
+_PASSING: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+"""Errors that say nothing against the index. Source: sqlite.org/rescode.html."""
+
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE segments (
@@ -299,3 +316,9 @@ def _unpack(first: int, steps: bytes) -> list[int]:
     distances = array("I")
     distances.frombytes(steps)
     return list(accumulate(distances, initial=first))
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether an error of the index comes from its surroundings."""
+    # The low byte is the kind, the rest says more. Source: sqlite.org/rescode.html.
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import contextlib
 import functools
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +12,14 @@ from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from dolittle.engines.file.files import Files
-from dolittle.engines.file.index import NAME, Index, Indexed, SealedSegment
+from dolittle.engines.file.index import (
+    INDEX_ERRORS,
+    NAME,
+    Index,
+    Indexed,
+    SealedSegment,
+    is_passing,
+)
 from dolittle.engines.file.line import SUM_END, StoredCommit
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.synced import Mark
@@ -29,30 +35,6 @@ TAIL_BYTES_MAX: Final = 8 * 1024 * 1024
 """The tail goes into the index when it has grown to one of these."""
 
 _VERSIONS_MAX: Final = 100_000
-
-
-INDEX_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
-"""What a damaged index may raise: SQLite's errors, and values that are none."""
-
-_PASSING: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_NOMEM,
-    }
-)
-"""Errors that say nothing against the index. Source: sqlite.org/rescode.html."""
-
-
-def _is_passing(error: Exception) -> bool:
-    """Tell whether an error of the index comes from its surroundings."""
-    # The low byte is the kind, the rest says more. Source: sqlite.org/rescode.html.
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
 
 
 def _answering(
@@ -116,7 +98,7 @@ class Lookup:
         except OSError:
             return Index(None, self._store_id, is_writable=True)
         except INDEX_ERRORS as error:
-            if _is_passing(error):
+            if is_passing(error):
                 # It cannot be opened or written here: a read-only folder, a full disk.
                 return Index(None, self._store_id, is_writable=True)
             return self._made_anew()
@@ -234,7 +216,7 @@ class Lookup:
             except INDEX_ERRORS as error:
                 self._index.rollback()
                 # Locked, or no space: then the tail goes on answering from memory.
-                if not _is_passing(error):
+                if not is_passing(error):
                     self.rebuild()
                 return False
             except (OSError, StoreDamaged):
@@ -295,7 +277,7 @@ class Lookup:
 
     def remember(self, segment: SealedSegment) -> None:
         """Note what a sealed segment looks like that was just read whole."""
-        with contextlib.suppress(sqlite3.OperationalError):
+        with contextlib.suppress(*INDEX_ERRORS):
             self._index.remember([segment])
 
     # Questions ------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import functools
 import os
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
@@ -11,16 +11,15 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final, Literal
 
-from dolittle.engines.file.files import FULL, READ_ONLY, Files, OsFiles, make_folder
-from dolittle.engines.file.identity import read_identity, write_identity
-from dolittle.engines.file.index import SealedSegment
+from dolittle.engines.file.files import FULL, READ_ONLY, Files, OsFiles
+from dolittle.engines.file.identity import read_identity
 from dolittle.engines.file.line import events_of, storable
 from dolittle.engines.file.lock import WAIT_S_MAX, WriteLock
 from dolittle.engines.file.log import SEGMENT_BYTES, Log, SyncFailed
 from dolittle.engines.file.lookup import Lookup
+from dolittle.engines.file.opening import check_sealed, identified, take_folder
 from dolittle.engines.file.reading import Reader
 from dolittle.engines.file.replies import LoopReply, Reply
-from dolittle.engines.file.segments import FOLDER, Segment
 from dolittle.engines.file.verify import Finding, Progress, Verification
 from dolittle.engines.file.wake import Sender, Waiters
 from dolittle.engines.file.writer import Writer
@@ -90,7 +89,7 @@ class FileStore:
                     # Kept as ``damage``: reading goes on up to there.
                     self._log.bring_up_to_date()
         self._lookup = Lookup(files, folder, store_id, self._log, is_writable=lock is not None)
-        self._damage = self._check_sealed()
+        self._damage = check_sealed(files, self._log, self._lookup)
         self._reader = Reader(self._log, self._lookup)
         self._waiters = Waiters(folder, lambda: self._log.mark().position, new_id())
         self._sender: Sender | None = None
@@ -135,81 +134,58 @@ class FileStore:
                 cannot be written to.
             StoreFull: The disk is full, and the store needs mending or making.
         """
-
-        def opened() -> FileStore:
-            disk = files or OsFiles()
-            time = clock or SystemClock()
-            lock, reason = None, "it was opened for reading only"
-            store_id = read_identity(disk, folder)
-            if not read_only:
-                lock, reason = _lock(disk, folder, lock_wait_s, is_new=store_id is None)
-            try:
-                if lock is not None:
-                    with lock.held():
-                        store_id = _prepared(disk, folder, time)
-                if store_id is None:
-                    raise FileNotFoundError(f"there is no event store in {folder}")
-                return cls(
-                    folder,
-                    store_id,
-                    files=disk,
-                    clock=time,
-                    durability=durability,
-                    segment_bytes=segment_bytes,
-                    lock=lock,
-                    read_only_reason=reason,
-                )
-            except BaseException as error:
-                if lock is not None:
-                    lock.close()
-                if isinstance(error, OSError) and error.errno in FULL:
-                    raise StoreFull(folder) from error
-                if isinstance(error, OSError) and error.errno in READ_ONLY:
-                    raise StoreReadOnly(folder, os.strerror(error.errno)) from error
-                raise
-
+        opened = functools.partial(
+            cls._open_now,
+            folder,
+            files or OsFiles(),
+            clock or SystemClock(),
+            durability=durability,
+            read_only=read_only,
+            segment_bytes=segment_bytes,
+            lock_wait_s=lock_wait_s,
+        )
         return await asyncio.to_thread(opened)
 
-    def _check_sealed(self) -> StoreDamaged | None:
-        """Read again each sealed segment that no longer looks as it did; return the first damage.
-
-        One that the index has not seen whole is checked while the index catches up with it.
-        """
-        remembered = self._lookup.remembered()
-        segments = self._log.segments.all
-        if segments and segments[0].first_position != 0:
-            return self._log.segments.damage(0, "the first segment is missing", 0)
-        for segment, following in itertools.pairwise(segments):
-            known = remembered.get(segment.first_position)
-            stat = self._files.stat(segment.path)
-            looks = SealedSegment(
-                segment.first_position, segment.base, stat.st_size, stat.st_mtime_ns
-            )
-            is_new = known is None and self._lookup.indexed_address < following.base
-            if is_new or known == looks:
-                continue
-            damage = self._read_whole(segment, following)
-            if damage is not None:
-                return damage
-            if known is not None and known.base + known.size != looks.base + looks.size:
-                self._lookup.rebuild()
-                return None
-            self._lookup.remember(looks)
-        return None
-
-    def _read_whole(self, segment: Segment, following: Segment) -> StoreDamaged | None:
-        address, position = segment.base, segment.first_position
+    @classmethod
+    def _open_now(
+        cls,
+        folder: Path,
+        files: Files,
+        clock: Clock,
+        *,
+        durability: Durability,
+        read_only: bool,
+        segment_bytes: int,
+        lock_wait_s: float,
+    ) -> FileStore:
+        lock, reason = None, "it was opened for reading only"
+        store_id = read_identity(files, folder)
+        if not read_only:
+            lock, reason = take_folder(files, folder, lock_wait_s, is_new=store_id is None)
         try:
-            while address < following.base:
-                lines = self._log.segments.lines(address, following.base)
-                position = self._log.segments.decode(lines, position)[-1].next_position
-                address = lines.next_address
-        except StoreDamaged as damage:
-            return damage
-        if position != following.first_position:
-            what = f"it ends at position {position}, the next begins {following.first_position}"
-            return self._log.segments.damage(following.base - 1, what, position)
-        return None
+            if lock is not None:
+                with lock.held():
+                    store_id = identified(files, folder, clock)
+            if store_id is None:
+                raise FileNotFoundError(f"there is no event store in {folder}")
+            return cls(
+                folder,
+                store_id,
+                files=files,
+                clock=clock,
+                durability=durability,
+                segment_bytes=segment_bytes,
+                lock=lock,
+                read_only_reason=reason,
+            )
+        except BaseException as error:
+            if lock is not None:
+                lock.close()
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise StoreFull(folder) from error
+            if isinstance(error, OSError) and error.errno in READ_ONLY:
+                raise StoreReadOnly(folder, os.strerror(error.errno)) from error
+            raise
 
     @property
     def id(self) -> str:
@@ -391,40 +367,3 @@ class FileStore:
             self._lock.close()
         self._lookup.close()
         self._log.close()
-
-
-def _lock(
-    files: Files, folder: Path, wait_s: float, *, is_new: bool
-) -> tuple[WriteLock | None, str]:
-    """Return the lock of a store, or why there can be none."""
-    try:
-        make_folder(files, folder)
-        make_folder(files, folder / FOLDER)
-        return WriteLock(files, folder, wait_s_max=wait_s), ""
-    except OSError as error:
-        if error.errno in FULL:
-            raise StoreFull(folder) from error
-        if error.errno not in READ_ONLY:
-            raise
-        reason = os.strerror(error.errno)
-        if is_new:
-            raise StoreReadOnly(folder, reason) from error
-        return None, reason
-
-
-def _prepared(files: Files, folder: Path, clock: Clock) -> str:
-    """Return the store's id; make the store where there is none. Needs the lock."""
-    store_id = read_identity(files, folder)
-    if store_id is not None:
-        return store_id
-    if files.names(folder / FOLDER):
-        raise StoreDamaged(
-            folder / "store.json",
-            line=0,
-            offset_bytes=0,
-            position=0,
-            reason="the file is missing, but there is a log",
-        )
-    store_id = new_id()
-    write_identity(files, folder, store_id, clock.now().isoformat())
-    return store_id
