@@ -19,6 +19,7 @@ from dolittle.projections import projection_declaration_of
 from dolittle.runtime.configuration import Configuration, find_project, load_configuration
 from dolittle.runtime.definition import Definition, load_definition
 from dolittle.runtime.delivery import Deliverer
+from dolittle.runtime.delivery.projecting import unknown_key
 from dolittle.runtime.delivery.surroundings import Signal
 from dolittle.runtime.instances import AggregateInstance, Performed
 from dolittle.runtime.read_models import WAIT_S, ReadModels
@@ -392,8 +393,10 @@ class Microservice:
         if current.kind != "projection":
             return
         for row in await self.state.failing(current.name):
-            is_same = row.build == current.build and key in ("", row.partition)
-            if is_same and row.position <= position:
+            if row.build != current.build or row.position > position:
+                continue
+            is_this_one = row.position == position and row.partition == unknown_key(position)
+            if is_this_one or key in ("", row.partition):
                 raise ProjectionFailed(name, row.partition, row.position, row.error)
 
     def _processor_declaration(self, name: str) -> Any:

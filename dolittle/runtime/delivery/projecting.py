@@ -21,7 +21,7 @@ from dolittle.projections import (
 )
 from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
 from dolittle.runtime.state import Change, FailingPartition, Processor, Request
-from dolittle.store import CommittedEvent, Selection
+from dolittle.store import CommittedEvent, Position, Selection
 
 CACHED_DOCUMENTS_MAX: Final = 10_000
 """Decoded documents kept between pages, so that a rebuild does not decode them again."""
@@ -232,7 +232,7 @@ class ProjectionLoop:
         try:
             return self._read(event)[0]
         except Exception:  # noqa: BLE001 - folding it fails for the same reason, and records it
-            return _unknown_key(event)
+            return unknown_key(event.position)
 
     # Failing partitions
 
@@ -265,7 +265,7 @@ class ProjectionLoop:
                     if self._skip.get(key) == event.position:
                         continue
                     if self._key_of(event) != key:
-                        if key == _unknown_key(event):
+                        if key == unknown_key(event.position):
                             await self._ask_for_rebuild(event)
                         continue
                     failed = await self._fold_one(key, event, changed, row)
@@ -311,6 +311,6 @@ class ProjectionLoop:
         self._wake.clear()
 
 
-def _unknown_key(event: CommittedEvent) -> str:
+def unknown_key(position: Position) -> str:
     """Return the partition of an event whose key cannot be told."""
-    return f"event {event.position}"
+    return f"event {position}"

@@ -264,7 +264,8 @@ async def test_an_empty_key_fails_and_makes_no_document(open_service) -> None:
     counter = counter_for(Mood())
     async with open_service(counter, DishPrepared, DishRemoved, clock=HeldClock()) as service:
         committed = await service.commit(DishPrepared(dish=""), source="Tacos")
-        await service.wait_until_seen("DishCounter", committed.position, key="other")
+        with pytest.raises(ProjectionFailed, match="is empty"):
+            await service.projection(counter).get("a", after=committed)
         [row] = (await service.processor_status("DishCounter")).failing
         assert row.error.startswith("ValueError: the key of DishCounter.on_prepared")
         assert await service.projection(counter).all() == {}
