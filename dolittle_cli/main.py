@@ -46,6 +46,10 @@ COMMANDS: Final[dict[str, Mount]] = {
     "explain": Mount(
         "dolittle_cli.commands.explain", "Say who gets an event, and why others do not."
     ),
+    "graph": Mount(
+        "dolittle_cli.commands.graph",
+        "Draw what leads to what: commands, aggregates, events, handlers, projections.",
+    ),
     "doctor": Mount("dolittle_cli.commands.doctor", "Check what a microservice needs to run."),
 }
 

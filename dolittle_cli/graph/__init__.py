@@ -1,0 +1,1 @@
+"""The graph of a microservice: commands, aggregates, events, handlers, projections."""
