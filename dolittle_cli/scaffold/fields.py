@@ -1,29 +1,35 @@
-"""The grammar of fields on the command line: ``name:type=default``.
+"""The grammar of fields on the command line: ``name:type=default``, ``name:type:limit=value``.
 
 ::
 
-    field   = name ":" type [ "=" default ]
-    type    = ( scalar | "list[" type "]" | "dict[str," type "]" | "enum(" word, … ")" ) [ "?" ]
+    field   = name ":" type [ "=" default | limits [ ":default=" default ] ]
+    type    = ( scalar | value | "list[" type "]" | "dict[str," type "]" | enum ) [ "?" ]
     scalar  = str | int | float | bool | Decimal | date | datetime | UUID
+    value   = the class of a value object
+    enum    = "enum(" word, … ")"
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from dolittle.errors import suggest
+from dolittle.constraints import Constraint
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.scaffold.layout import Node, call
+from dolittle_cli.scaffold.limits import has_limits, parse_limits, parted, value_of
 from dolittle_cli.scaffold.names import check_field_name
+from dolittle_cli.scaffold.samples import sample
+from dolittle_cli.scaffold.type_grammar import TypeParser
 from dolittle_cli.scaffold.types import (
-    SCALARS,
     Code,
+    Constrained,
     Enumerated,
     Field,
     FieldType,
@@ -32,58 +38,62 @@ from dolittle_cli.scaffold.types import (
     Mapped,
     Maybe,
     Scalar,
+    Valued,
     annotation,
     enums,
     member,
     named_enums,
     python_text,
+    without_limits,
 )
-
-NESTING_MAX: Final = 3
-"""How deep lists and dicts may nest."""
 
 DEFAULT_CHARACTERS_MAX: Final = 80
 """Characters of a default."""
 
-_OTHER_NAMES: Final = {
-    "string": "str", "text": "str", "varchar": "str", "char": "str",
-    "integer": "int", "number": "int", "long": "int", "bigint": "int",
-    "boolean": "bool", "double": "float", "real": "float",
-    "decimal": "Decimal", "money": "Decimal", "numeric": "Decimal",
-    "timestamp": "datetime", "time": "datetime", "day": "date",
-    "uuid": "UUID", "guid": "UUID", "id": "UUID",
-    "array": "list[str]", "list": "list[str]", "map": "dict[str,str]", "dict": "dict[str,str]",
-    "object": "dict[str,str]", "json": "dict[str,str]", "enum": "enum(new,paid)",
-}  # fmt: skip
-_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
-_SHELL: Final = "put it in quotes: 'tags:list[str]' 'note:str?' 'status:enum(new,paid)=new'"
+INLINE_CHARACTERS_MAX: Final = 74
+"""Characters of a constrained field with its default, so that it fits as a parameter too."""
+
+_NONES: Final = ("none", "None", "null")
 
 
-def parse_fields(texts: Sequence[str], owner: str, *, taken: Collection[str] = ()) -> list[Field]:
+def parse_fields(
+    texts: Sequence[str],
+    owner: str,
+    *,
+    taken: Collection[str] = (),
+    values: Mapping[str, Valued] | None = None,
+) -> list[Field]:
     """Read fields as they are typed, those without a default first.
 
     Args:
         texts: One field each.
         owner: The class that gets them; an enum is named after it and its field.
         taken: Names that the class has for something else.
+        values: The value objects that there are, by name.
 
     Raises:
-        WrongUsage: A name, a type or a default cannot be used, or a name comes twice.
+        WrongUsage: A name, a type, a limit or a default cannot be used, or a name comes twice.
     """
     fields: dict[str, Field] = {}
     for text in texts:
-        found = parse_field(text, owner, taken=taken)
+        found = parse_field(text, owner, taken=taken, values=values)
         if found.name in fields:
             raise WrongUsage(f"the field {found.name!r} is given twice", hint="leave one of them")
         fields[found.name] = found
     return sorted(fields.values(), key=lambda item: item.default is not None)
 
 
-def parse_field(text: str, owner: str, *, taken: Collection[str] = ()) -> Field:
+def parse_field(
+    text: str,
+    owner: str,
+    *,
+    taken: Collection[str] = (),
+    values: Mapping[str, Valued] | None = None,
+) -> Field:
     """Read one field; see :func:`parse_fields`.
 
     Raises:
-        WrongUsage: Its name, type or default cannot be used.
+        WrongUsage: Its name, type, limits or default cannot be used.
     """
     name, colon, rest = text.partition(":")
     if not colon or not rest:
@@ -92,19 +102,64 @@ def parse_field(text: str, owner: str, *, taken: Collection[str] = ()) -> Field:
             hint=f"write name:type or name:type=default, e.g. {_example(name)}",
         )
     check_field_name(name, taken=taken)
-    type_text, equals, default_text = rest.partition("=")
-    parser = _TypeParser(name, type_text.replace(" ", ""))
-    enum_name = owner + "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-    of = named_enums(parser.parse(), enum_name)
-    if not equals:
-        return Field(name, of, Code("None") if isinstance(of, Maybe) else None)
-    if len(default_text) > DEFAULT_CHARACTERS_MAX:
+    type_text, sign, behind = _behind_type(rest)
+    parser = TypeParser(name, type_text.replace(" ", ""), values or {})
+    own_name = owner + "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    of = named_enums(parser.parse(), own_name)
+    default_text: str | None = behind if sign == "=" else None
+    if sign == ":":
+        limits, default_text = parse_limits(name, of, parted(behind))
+        of = _constrained(name, of, limits)
+    elif sign and has_limits(behind):
         raise WrongUsage(
-            f"field {name!r}: a default has at most {DEFAULT_CHARACTERS_MAX} characters, "
-            f"this one has {len(default_text)}",
-            hint="give a short one, and change it in the generated file",
+            f"field {name!r}: a limit stands behind the default",
+            hint=f"put the default last: {name}:{type_text}:{_turned(behind)}",
         )
-    return Field(name, of, _default(name, of, default_text))
+    default = Code("None") if isinstance(of, Maybe) else None
+    if default_text is not None:
+        default = _default(name, of, default_text)
+    return _short(Field(name, of, default), own_name)
+
+
+def _behind_type(text: str) -> tuple[str, str, str]:
+    """Part a type from what follows it: neither ``:`` nor ``=`` is in a type."""
+    found = re.search("[:=]", text)
+    if found is None:
+        return text, "", ""
+    return text[: found.start()], found[0], text[found.end() :]
+
+
+def _turned(behind: str) -> str:
+    default, *limits = parted(behind)
+    return ":".join([*limits, f"default={default}"])
+
+
+def _constrained(name: str, of: FieldType, limits: Constraint) -> FieldType:
+    """Return a type with its limits, if a value for a test can be made up within them."""
+    if not limits.given():
+        return of
+    if isinstance(of, Maybe):
+        return Maybe(_constrained(name, of.item, limits))
+    found = Constrained(of, limits)
+    if sample(found, name.replace("_", " ")) is None:
+        raise WrongUsage(
+            f"field {name!r}: no value that fits its limits could be made up, for its test",
+            hint=f"give one: {name}:…:example=VALUE"
+            if isinstance(of, Scalar)
+            else "ask for fewer entries here, and change it in the generated file",
+        )
+    return found
+
+
+def _short(field: Field, alias: str) -> Field:
+    """Give a constrained type a name of its own where it is too long for the field's line."""
+    default = f" = {field.default.node}" if field.default else ""
+    of = field.type
+    if len(f"{field.name}: {annotation(of).node}{default}") <= INLINE_CHARACTERS_MAX:
+        return field
+    if isinstance(of, Maybe) and isinstance(of.item, Constrained):
+        return replace(field, type=Maybe(replace(of.item, alias=alias)))
+    return replace(field, type=replace(of, alias=alias)) if isinstance(of, Constrained) else field
 
 
 def is_field(text: str) -> bool:
@@ -112,92 +167,48 @@ def is_field(text: str) -> bool:
     return ":" in text
 
 
-class _TypeParser:
-    """Reads one type from left to right."""
-
-    def __init__(self, field: str, text: str) -> None:
-        self._field, self._text, self._at = field, text, 0
-
-    def parse(self) -> FieldType:
-        found = self._type(depth=0)
-        if self._at < len(self._text):
-            raise self._wrong(f"{self._text[self._at :]!r} is too much", _SHELL)
-        return found
-
-    def _type(self, depth: int) -> FieldType:
-        if depth > NESTING_MAX:
-            raise self._wrong(
-                f"types nest at most {NESTING_MAX} deep", "make a class of it, by hand"
-            )
-        match = re.compile(r"[A-Za-z_0-9]*").match(self._text, self._at)
-        word = match[0] if match else ""
-        self._at += len(word)
-        found: FieldType
-        if word == "list" and self._takes("["):
-            found = Listed(self._type(depth + 1))
-            self._expect("]")
-        elif word == "dict" and self._takes("["):
-            if not self._takes("str"):
-                raise self._wrong("the keys of a dict are str", "JSON has no others: dict[str,int]")
-            self._expect(",")
-            found = Mapped(self._type(depth + 1))
-            self._expect("]")
-        elif word == "enum" and self._takes("("):
-            found = self._enum()
-        elif word in SCALARS:
-            found = Scalar(word)
-        else:
-            raise self._unknown(word)
-        return Maybe(found) if self._takes("?") else found
-
-    def _enum(self) -> FieldType:
-        end = self._text.find(")", self._at)
-        if end < 0:
-            raise self._wrong("the ')' of enum( is missing", _SHELL)
-        values = self._text[self._at : end].split(",")
-        self._at = end + 1
-        for value in values:
-            if not _WORD.fullmatch(value):
-                raise self._wrong(f"{value!r} is no value of an enum", "e.g. enum(new,paid)")
-        if len({member(value) for value in values}) < len(values):
-            raise self._wrong("two values of the enum are the same", "leave one of them")
-        return Enumerated(tuple(values))
-
-    def _takes(self, text: str) -> bool:
-        if not self._text.startswith(text, self._at):
-            return False
-        self._at += len(text)
-        return True
-
-    def _expect(self, text: str, hint: str = _SHELL) -> None:
-        if not self._takes(text):
-            raise self._wrong(f"{text!r} is missing in {self._text!r}", hint)
-
-    def _unknown(self, word: str) -> WrongUsage:
-        better = _OTHER_NAMES.get(word.lower())
-        names = (*SCALARS, "list[…]", "dict[str,…]", "enum(…)")
-        hint = f"did you mean {better}?" if better else suggest(word, names)
-        return self._wrong(f"there is no type {word!r}", hint)
-
-    def _wrong(self, reason: str, hint: str) -> WrongUsage:
-        return WrongUsage(f"field {self._field!r}: {reason}", hint=hint)
-
-
 def _default(field: str, of: FieldType, text: str) -> Code:
+    if len(text) > DEFAULT_CHARACTERS_MAX:
+        raise WrongUsage(
+            f"field {field!r}: a default has at most {DEFAULT_CHARACTERS_MAX} characters, "
+            f"this one has {len(text)}",
+            hint="give a short one, and change it in the generated file",
+        )
     try:
-        return _value(of, text)
+        found = _value(of, text)
     except (ValueError, InvalidOperation) as error:
-        wanted = "value of the enum" if enums(of) else annotation(of).node
+        wanted = "value of the enum" if enums(of) else annotation(without_limits(of)).node
         raise WrongUsage(
             f"field {field!r}: the default {text!r} is no {wanted}", hint=_default_hint(of)
         ) from error
+    broken = _broken_limit(of, text)
+    if broken:
+        raise WrongUsage(
+            f"field {field!r}: the default does not fit its limits: {broken}",
+            hint="change the default or the limit",
+        )
+    return found
+
+
+def _broken_limit(of: FieldType, text: str) -> str:
+    """Return what a default's text, which fits the type, breaks."""
+    if isinstance(of, Maybe):
+        return "" if text in _NONES else _broken_limit(of.item, text)
+    if not isinstance(of, Constrained):
+        return ""
+    value: Any = [] if isinstance(of.item, Listed | Mapped) else None
+    if isinstance(of.item, Scalar):
+        value = value_of(of.item.name, text)
+    return of.limits.violation(value)
 
 
 def _value(of: FieldType, text: str) -> Code:
     """Write a default's text as Python; ``ValueError`` where it does not fit the type."""
     match of:
         case Maybe(item):
-            return Code("None") if text in ("none", "None", "null") else _value(item, text)
+            return Code("None") if text in _NONES else _value(item, text)
+        case Constrained(item):
+            return _value(item, text)
         case Enumerated(values, name):
             if text not in values:
                 raise ValueError(text)
@@ -209,7 +220,7 @@ def _value(of: FieldType, text: str) -> Code:
             return Code(wanted)
         case Scalar(name):
             return _scalar(name, text)
-        case Foreign():
+        case Foreign() | Valued():
             raise ValueError(text)
 
 
@@ -274,8 +285,10 @@ def _moment(text: str) -> Code:
 
 def _default_hint(of: FieldType) -> str:
     match of:
-        case Maybe(item):
+        case Maybe(item) | Constrained(item):
             return _default_hint(item)
+        case Valued(name):
+            return f"a {name} has no default here; it may be absent: {name}?"
         case Enumerated(values):
             return f"one of: {', '.join(values)}"
         case Listed():

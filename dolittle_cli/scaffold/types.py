@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from decimal import Decimal
+from typing import Any, Final
 
+from dolittle.constraints import Constraint
 from dolittle_cli.scaffold.imports import Import
-from dolittle_cli.scaffold.layout import Node, call
+from dolittle_cli.scaffold.layout import Group, Node, call, keyword
 
 SCALARS: Final = ("str", "int", "float", "bool", "Decimal", "date", "datetime", "UUID")
 
@@ -80,7 +84,35 @@ class Foreign:
     imports: frozenset[Import] = frozenset()
 
 
-FieldType = Scalar | Enumerated | Listed | Mapped | Maybe | Foreign
+@dataclass(frozen=True)
+class Valued:
+    """A value object of the package.
+
+    Attributes:
+        fields: What it is made of.
+    """
+
+    name: str
+    module: str
+    fields: tuple[Field, ...] = dataclasses.field(default=(), compare=False)
+
+
+@dataclass(frozen=True)
+class Constrained:
+    """``Annotated[item, constraint(…)]``.
+
+    Attributes:
+        alias: The name it goes by where it is too long for a field's line; empty: it has none.
+        module: Where the alias is; empty: in the module that is generated.
+    """
+
+    item: FieldType
+    limits: Constraint
+    alias: str = ""
+    module: str = ""
+
+
+FieldType = Scalar | Enumerated | Listed | Mapped | Maybe | Foreign | Valued | Constrained
 
 
 @dataclass(frozen=True)
@@ -117,6 +149,59 @@ def annotation(of: FieldType) -> Code:
             return replace(inner, node=f"{inner.node} | None")
         case Foreign(text, imports):
             return Code(text, imports)
+        case Valued(name, module):
+            return Code(name, frozenset([(module, name)]))
+        case Constrained(alias=alias, module=module) if alias:
+            return Code(alias, frozenset([(module, alias)] if module else []))
+        case Constrained():
+            written = written_out(of)
+            return replace(written, node=str(written.node))
+
+
+def written_out(of: Constrained) -> Code:
+    """Return ``Annotated[…]``, also for a type that goes by an alias."""
+    inner = annotation(of.item)
+    limits = []
+    imports = inner.imports | {("typing", "Annotated"), ("dolittle", "constraint")}
+    for name, value in of.limits.given().items():
+        limits.append(keyword(name, _limit(name, value)))
+        if isinstance(value, Decimal) and value != value.to_integral_value():
+            imports |= {_IMPORTS["Decimal"]}
+    node = Group("Annotated[", (inner.node, call("constraint", limits)), "]", "call")
+    return Code(node, imports)
+
+
+def _limit(name: str, value: Any) -> Node:
+    if isinstance(value, Decimal):
+        if name != "example" and value == value.to_integral_value():
+            return str(int(value))
+        return call("Decimal", [python_text(str(value))])
+    if not isinstance(value, str):
+        return repr(value)
+    is_raw = name == "pattern" and "\\" in value and '"' not in value
+    return f'r"{value}"' if is_raw and not value.endswith("\\") else python_text(value)
+
+
+def without_limits(of: FieldType) -> FieldType:
+    """Return a type without its constraints."""
+    match of:
+        case Constrained(item):
+            return without_limits(item)
+        case Listed(item) | Mapped(item) | Maybe(item):
+            return replace(of, item=without_limits(item))
+        case _:
+            return of
+
+
+def limits_of(of: FieldType) -> list[Constrained]:
+    """Return the constrained types that the generated module must define an alias for."""
+    match of:
+        case Constrained(alias=alias, module=""):
+            return [of, *limits_of(of.item)] if alias else limits_of(of.item)
+        case Listed(item) | Mapped(item) | Maybe(item):
+            return limits_of(item)
+        case _:
+            return []
 
 
 def nothing(of: FieldType) -> Code | None:
@@ -134,8 +219,23 @@ def nothing(of: FieldType) -> Code | None:
             return Code(
                 f"{name}.{member(values[0])}", frozenset([(module, name)] if module else [])
             )
-        case Foreign():
+        case Constrained(item, limits):
+            return _nothing_within(item, limits)
+        case Foreign() | Valued():
             return None
+
+
+def _nothing_within(of: FieldType, limits: Constraint) -> Code | None:
+    """Return what holds nothing, if the limits allow it."""
+    empty: dict[str, Any] = {"str": "", "int": 0, "float": 0.0, "Decimal": Decimal(0)}
+    match of:
+        case Listed() | Mapped():
+            value: Any = []
+        case Scalar(name) if name in empty:
+            value = empty[name]
+        case _:
+            return nothing(of)
+    return None if limits.violation(value) else nothing(of)
 
 
 def enums(of: FieldType) -> list[Enumerated]:
@@ -143,7 +243,7 @@ def enums(of: FieldType) -> list[Enumerated]:
     match of:
         case Enumerated(module=""):
             return [of]
-        case Listed(item) | Mapped(item) | Maybe(item):
+        case Listed(item) | Mapped(item) | Maybe(item) | Constrained(item):
             return enums(item)
         case _:
             return []
@@ -154,7 +254,7 @@ def named_enums(of: FieldType, name: str) -> FieldType:
     match of:
         case Enumerated():
             return replace(of, name=name)
-        case Listed(item) | Mapped(item) | Maybe(item):
+        case Listed(item) | Mapped(item) | Maybe(item) | Constrained(item):
             return replace(of, item=named_enums(item, name))
         case _:
             return of
@@ -167,9 +267,9 @@ def take_over(field: Field, of: FieldType) -> Field | None:
     """
     wanted = field.type
     if _alike(of, wanted):
-        found = of
+        found = _adopted(of, wanted)
     elif isinstance(wanted, Maybe) and _alike(of, wanted.item):
-        found = Maybe(of)
+        found = Maybe(_adopted(of, wanted.item))
     elif (of, wanted) == (Scalar("int"), Scalar("float")):
         found = wanted
     else:
@@ -188,12 +288,47 @@ def _alike(of: FieldType, wanted: FieldType) -> bool:
     match of, wanted:
         case Enumerated(), Enumerated(module=""):
             return of.values == wanted.values
+        case Constrained(), Constrained():
+            return of.limits == wanted.limits and _alike(of.item, wanted.item)
+        case Constrained(item), _:
+            return _alike(item, wanted)
         case (
             (Listed(one), Listed(other)) | (Mapped(one), Mapped(other)) | (Maybe(one), Maybe(other))
         ):
             return _alike(one, other)
         case _:
             return of == wanted
+
+
+def _adopted(of: FieldType, wanted: FieldType) -> FieldType:
+    """Return a type for a field that is like it, without the limits that the field has not."""
+    if isinstance(of, Constrained):
+        return of if isinstance(wanted, Constrained) else _adopted(of.item, wanted)
+    if isinstance(of, Listed | Mapped | Maybe) and isinstance(wanted, Listed | Mapped | Maybe):
+        return replace(of, item=_adopted(of.item, wanted.item))
+    return of
+
+
+def definitions(fields: Sequence[Field]) -> dict[str, Any]:
+    """Return what a module must define for its fields, as its template is given it.
+
+    ``enums``: classes, as name and values; ``aliases``: constrained types, as name and code.
+    """
+    aliases = [found for item in fields for found in limits_of(item.type)]
+    return {
+        "enums": [(found.name, found.values) for item in fields for found in enums(item.type)],
+        "aliases": [(found.alias, written_out(found).node) for found in aliases],
+    }
+
+
+def needs_of(fields: Sequence[Field]) -> list[Code | Import]:
+    """Return what a module must import for its fields, their defaults and its definitions."""
+    needed: list[Code | Import] = []
+    for item in fields:
+        needed += [annotation(item.type), *map(written_out, limits_of(item.type))]
+        needed += [item.default] if item.default else []
+        needed += [("enum", "StrEnum")] if enums(item.type) else []
+    return needed
 
 
 def _renamed(field: Field, of: FieldType) -> Code | None:
@@ -212,6 +347,9 @@ def in_module(of: FieldType, module: str) -> FieldType:
             return replace(of, module=module)
         case Listed(item) | Mapped(item) | Maybe(item):
             return replace(of, item=in_module(item, module))
+        case Constrained(item, alias=alias):
+            place = of.module or module if alias else ""
+            return replace(of, item=in_module(item, module), module=place)
         case _:
             return of
 
