@@ -207,7 +207,7 @@ class ProjectionFailed(DolittleError):
             f"{projection} could not handle the event at position {position} "
             f"for key {partition!r}: {error}",
             hint=f"see dolittle projections show {projection}; mend the projection, "
-            f"then dolittle handlers retry {projection}",
+            f"then dolittle projections retry {projection}",
         )
 
 

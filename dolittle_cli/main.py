@@ -42,7 +42,7 @@ COMMANDS: Final[dict[str, Mount]] = {
     "types": Mount("dolittle_cli.commands.types", "See the event types."),
     "aggregates": Mount("dolittle_cli.commands.aggregates", "See the aggregates."),
     "handlers": Mount("dolittle_cli.commands.handlers", "See the event handlers; retry or skip."),
-    "projections": Mount("dolittle_cli.commands.projections", "See the projections."),
+    "projections": Mount("dolittle_cli.commands.projections", "See the projections; retry or skip."),
     "explain": Mount(
         "dolittle_cli.commands.explain", "Say who gets an event, and why others do not."
     ),

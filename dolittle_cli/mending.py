@@ -1,10 +1,12 @@
-"""Retries or skips what a handler's failing partitions wait at, and tells what came of it."""
+"""Retries or skips what failing partitions wait at, and tells what came of it."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from dolittle.errors import Unknown
+from dolittle.handlers import EventHandlerDeclaration
+from dolittle.projections import ProjectionDeclaration
 from dolittle.runtime.state import FailingPartition, Request, State
 from dolittle_cli.console import Console
 from dolittle_cli.errors import CommandLineError, WrongUsage
@@ -16,6 +18,7 @@ from dolittle_cli.requesting import see_done
 async def mend(
     place: Place,
     kind: Literal["retry", "skip"],
+    of: Literal["handler", "projection"],
     name: str,
     partition: str | None,
     *,
@@ -26,27 +29,35 @@ async def mend(
     Args:
         place: The microservice and the tenant.
         kind: What to do.
-        name: Of the handler.
-        partition: ``None``: every failing one; for ``skip`` only where the handler is not
+        of: What the name names. A projection's partitions are its keys.
+        name: Of the handler or projection.
+        partition: ``None``: every failing one; for ``skip`` only of a handler that is not
             partitioned, and so has but one.
         as_json: Write one JSON object.
 
     Raises:
-        Unknown: There is no such handler, or it has no such failing partition.
+        Unknown: There is no such handler or projection, or it has no such failing partition.
         WrongUsage: A partition must be named.
         CommandLineError: A partition still fails.
     """
     console = Console()
     async with use(place, makes_store=False) as microservice:
-        declaration = microservice.definition.handler(name)
+        declaration: EventHandlerDeclaration | ProjectionDeclaration
+        if of == "handler":
+            declaration = microservice.definition.handler(name)
+        else:
+            declaration = microservice.definition.projection(name)
         rows = {row.partition: row for row in await microservice.state.failing(declaration.id)}
-    if partition is None and kind == "skip" and declaration.partitioned:
+    is_whole = isinstance(declaration, EventHandlerDeclaration) and not declaration.partitioned
+    if partition is None and kind == "skip" and not is_whole:
+        option = "--partition P" if of == "handler" else "--key KEY"
         raise WrongUsage(
-            f"{declaration.name} is partitioned: --partition P says which event to skip",
-            hint=f"see dolittle handlers show {declaration.name}",
+            f"{declaration.name} is partitioned: {option} says which event to skip",
+            hint=f"see dolittle {of}s show {declaration.name}",
         )
     if partition is not None and partition not in rows:
-        raise Unknown(f"failing partition of {declaration.name}", partition, rows)
+        part = "partition" if of == "handler" else "key"
+        raise Unknown(f"failing {part} of {declaration.name}", partition, rows)
     before = rows if partition is None else {partition: rows[partition]}
     after: dict[str, FailingPartition] = {}
     if before:
@@ -61,16 +72,16 @@ async def mend(
     mended = sorted(set(before) - set(after))
     if as_json:
         failing = [failing_json(row) for row in after.values()]
-        console.json({"handler": declaration.name, "mended": mended, "failing": failing})
+        console.json({of: declaration.name, "mended": mended, "failing": failing})
     if not before:
         console.note(f"no partition of {declaration.name} is failing")
     for key in mended:
-        console.note(f"{_text(key)} goes on")
+        console.note(f"{_text(of, key)} goes on")
     if after:
         row = next(iter(after.values()))
         raise CommandLineError(
-            f"{_text(row.partition)} fails at position {row.position}: {row.error}",
-            hint=f"see dolittle handlers show {declaration.name}",
+            f"{_text(of, row.partition)} fails at position {row.position}: {row.error}",
+            hint=f"see dolittle {of}s show {declaration.name}",
         )
 
 
@@ -79,5 +90,7 @@ def _is_same(now: FailingPartition, before: FailingPartition) -> bool:
     return (now.position, now.attempts) == (before.position, before.attempts)
 
 
-def _text(partition: str) -> str:
+def _text(of: Literal["handler", "projection"], partition: str) -> str:
+    if of == "projection":
+        return f"key {partition!r}"
     return f"partition {partition!r}" if partition else "the handler"

@@ -59,7 +59,7 @@ def retry(
     from dolittle_cli.mending import mend
     from dolittle_cli.project import find_place
 
-    run_loop(mend(find_place(project, tenant), "retry", name, partition, as_json=json))
+    run_loop(mend(find_place(project, tenant), "retry", "handler", name, partition, as_json=json))
 
 
 @app.command("skip")
@@ -79,7 +79,7 @@ def skip(
     from dolittle_cli.mending import mend
     from dolittle_cli.project import find_place
 
-    run_loop(mend(find_place(project, tenant), "skip", name, partition, as_json=json))
+    run_loop(mend(find_place(project, tenant), "skip", "handler", name, partition, as_json=json))
 
 
 async def _list(place: Place, *, as_json: bool) -> None:

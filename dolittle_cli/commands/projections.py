@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dolittle.runtime.microservice import ProcessorStatus
     from dolittle_cli.project import Place
 
-app = typer.Typer(help="See the projections.")
+app = typer.Typer(help="See the projections; retry or skip.")
 
 
 @app.command("list")
@@ -67,6 +67,41 @@ def show(
         run_loop(_show_document(place, name, key, as_json=json))
     else:
         run_loop(_show(place, name, count, as_json=json))
+
+
+@app.command("retry")
+def retry(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The projection's class.")],
+    key: Annotated[
+        str | None,
+        typer.Option("--key", metavar="KEY", help="Only this one. Default: all failing."),
+    ] = None,
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Try failing keys again now; the exit code is 1 if one still fails."""
+    from dolittle_cli.mending import mend
+    from dolittle_cli.project import find_place
+
+    run_loop(mend(find_place(project, tenant), "retry", "projection", name, key, as_json=json))
+
+
+@app.command("skip")
+def skip(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The projection's class.")],
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="KEY", help="Which; it must be named.")
+    ] = None,
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Leave out the event that a key fails at, and go on behind it."""
+    from dolittle_cli.mending import mend
+    from dolittle_cli.project import find_place
+
+    run_loop(mend(find_place(project, tenant), "skip", "projection", name, key, as_json=json))
 
 
 async def _show_past(

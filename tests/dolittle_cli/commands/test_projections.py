@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dolittle.errors import ProjectionFailed
 from dolittle_cli.main import main
 
 
@@ -89,3 +90,74 @@ def test_what_does_not_exist_gets_a_suggestion(
     assert printed.out == ""
     assert printed.err.count("error: ") == 1
     assert hint in printed.err
+
+
+@pytest.fixture
+def failing(
+    kitchen: Path,
+    capsys: pytest.CaptureFixture[str],
+    deliver: Callable[[], None],
+    forget: Callable[[], None],
+) -> Path:
+    """A kitchen whose projection cannot count ``poison`` the first time it comes."""
+    source = kitchen / "kitchen" / "__init__.py"
+    source.write_text(
+        source.read_text().replace(
+            "        self.dish = event.dish\n",
+            '        if event.chef == "nobody":\n'
+            '            raise ValueError("nobody cooks")\n'
+            "        self.dish = event.dish\n",
+        )
+    )
+    forget()
+    for dish, chef in (("Taco", "nobody"), ("Taco", "Ann"), ("Burrito", "Ann")):
+        words = ["DishPrepared", "--source", "Bar", f"dish={dish}", f"chef={chef}"]
+        assert main(["events", "append", *words]) == 0
+    with pytest.raises(ProjectionFailed, match="nobody cooks"):
+        deliver()
+    capsys.readouterr()
+    return kitchen
+
+
+def test_a_failing_key_does_not_hold_up_the_others_and_is_shown(
+    failing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["projections", "show", "DishCounter", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [item["key"] for item in shown["documents"]] == ["Burrito"]
+    [row] = shown["failing"]
+    assert (row["partition"], row["position"]) == ("Taco", 0)
+    assert row["error"] == "ValueError: nobody cooks"
+
+
+def test_retry_of_a_projection_tells_when_a_key_fails_again(
+    failing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["projections", "retry", "DishCounter", "--key", "Taco"]) == 1
+    assert "error: key 'Taco' fails at position 0: ValueError: nobody cooks" in (
+        capsys.readouterr().err
+    )
+
+
+def test_skip_of_a_projection_leaves_the_event_out_and_counts_what_is_behind_it(
+    failing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["projections", "skip", "DishCounter", "--key", "Taco"]) == 0
+    assert "key 'Taco' goes on" in capsys.readouterr().err
+    assert main(["projections", "show", "DishCounter", "Taco", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["document"] == {"dish": "Taco", "count": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (["retry", "DishCountr"], 1, "did you mean DishCounter?"),
+        (["retry", "DishCounter", "--key", "Tacos"], 1, "there is no failing key of DishCounter"),
+        (["skip", "DishCounter"], 2, "--key KEY says which event to skip"),
+    ],
+)
+def test_a_retry_or_skip_that_names_nothing_is_refused(
+    failing: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, error: str
+) -> None:
+    assert main(["projections", *words]) == code
+    assert error in capsys.readouterr().err
