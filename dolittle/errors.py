@@ -19,6 +19,7 @@
        ├─ WrongExpectedVersion            aggregate, source, expected, actual
        ├─ CommitIdReused                  commit_id
        ├─ CommitTooLarge                  bytes_found, bytes_max
+       ├─ CommitTimeRefused               commit_id, time, earliest, latest
        ├─ CommitOutcomeUnknown            commit_id, cause
        ├─ StoreFull                       path
        ├─ StoreReadOnly                   path
@@ -35,6 +36,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -281,6 +283,33 @@ class CommitTooLarge(StoreError):
         super().__init__(
             f"a commit may have at most {limit:,} {unit}, this one has {found:,}",
             hint="split it into several commits, or keep large data elsewhere and commit its name",
+        )
+
+
+class CommitTimeRefused(StoreError):
+    """A commit brought a time of its own that the log cannot give it; nothing was written.
+
+    Attributes:
+        time: That the commit brought; aware, as the others are.
+        earliest: That of the last event of the log.
+        latest: The time now.
+    """
+
+    code = "commit-time-refused"
+
+    def __init__(
+        self, commit_id: str, time: datetime, earliest: datetime, latest: datetime
+    ) -> None:
+        self.commit_id, self.time = commit_id, time
+        self.earliest, self.latest = earliest, latest
+        if time > latest:
+            reason = f"it is {latest.isoformat()} now"
+            hint = "a log with a time in the future would give it to every commit until then"
+        else:
+            reason = f"the last event of the log is of {earliest.isoformat()}"
+            hint = "time never goes back within a log: import what is older first"
+        super().__init__(
+            f"commit {commit_id!r} cannot be of {time.isoformat()}: {reason}", hint=hint
         )
 
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from dolittle.errors import CommitTooLarge, WrongExpectedVersion
+from dolittle.errors import CommitTimeRefused, CommitTooLarge, WrongExpectedVersion
 from dolittle.execution import ExecutionContext
 
 Position = int
@@ -64,12 +64,15 @@ class Commit(msgspec.Struct, frozen=True):
         id: Names this commit for ever. The same id again answers what the first one answered.
         expected: For some aggregate instances the version that they must have now (how many
             events they have, 0 for none).
+        time: When it was made, if that is known already, because it is brought in from another
+            log; aware. Without it, the engine's clock tells.
     """
 
     id: str
     events: tuple[EventToCommit, ...]
     context: ExecutionContext
     expected: Mapping[Stream, int] = {}
+    time: datetime | None = None
 
 
 class CommitHeader(msgspec.Struct, frozen=True, gc=False):
@@ -228,6 +231,7 @@ class EventStore(Protocol):
             WrongExpectedVersion: An aggregate instance has another version; nothing is written.
             CommitIdReused: The id names a commit with other events; nothing is written.
             CommitTooLarge: Over ``COMMIT_EVENTS_MAX`` or ``COMMIT_BYTES_MAX``.
+            CommitTimeRefused: It brings a time before the log's last event or after now.
             CommitOutcomeUnknown: The disk failed; repeat with the same id after reopening.
             StoreFull: No space; nothing is written.
             StoreReadOnly: The place cannot be written to.
@@ -337,6 +341,26 @@ def check_expected(expected: Mapping[Stream, int], actual: Mapping[Stream, int])
         found = actual[stream]
         if found != version:
             raise WrongExpectedVersion(stream.aggregate, stream.source, version, found)
+
+
+def commit_time(commit: Commit, now: datetime, earliest: datetime) -> datetime:
+    """Return the time that a commit gets; the rule that every engine calls.
+
+    Args:
+        commit: May bring a time of its own.
+        now: What the engine's clock tells; aware.
+        earliest: The time of the last event before it; aware.
+
+    Raises:
+        CommitTimeRefused: It brings a time before ``earliest`` or after ``now``.
+    """
+    if commit.time is None:
+        # The clock of a machine may be set back; a log's time never goes back.
+        return max(now, earliest)
+    latest = max(now, earliest)
+    if not earliest <= commit.time <= latest:
+        raise CommitTimeRefused(commit.id, commit.time, earliest, latest)
+    return commit.time
 
 
 def is_same_commit(commit: Commit, events: Sequence[CommittedEvent]) -> bool:

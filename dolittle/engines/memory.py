@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -24,6 +25,7 @@ from dolittle.store import (
     Stream,
     check_expected,
     check_size,
+    commit_time,
     is_same_commit,
 )
 
@@ -61,16 +63,15 @@ class MemoryStore:
                 raise CommitIdReused(commit.id)
             return msgspec.structs.replace(known, is_repeat=True)
         check_expected(commit.expected, self._versions)
-        committed = self._append(commit)
+        now = self._clock.now()
+        earliest = self._events[-1].commit.time if self._events else min(now, commit.time or now)
+        committed = self._append(commit, commit_time(commit, now, earliest))
         grown, self._grown = self._grown, asyncio.Event()
         grown.set()
         return committed
 
-    def _append(self, commit: Commit) -> CommittedEvents:
+    def _append(self, commit: Commit, time: datetime) -> CommittedEvents:
         context = commit.context
-        time = self._clock.now()
-        if self._events:
-            time = max(time, self._events[-1].commit.time)
         header = CommitHeader(
             id=commit.id,
             time=time,

@@ -25,6 +25,7 @@ import pytest
 
 from dolittle.errors import (
     CommitIdReused,
+    CommitTimeRefused,
     CommitTooLarge,
     StoreClosed,
     WrongExpectedVersion,
@@ -166,6 +167,39 @@ class EventStoreContract:
         assert (event.commit.id, event.commit.causation) == (name, text)
         assert positions(await read_all(store, Selection(source=name, types=frozenset([name]))))
         assert await store.version(Stream(name, name)) == 1
+
+    async def test_a_commit_keeps_the_time_that_it_brings(
+        self, store: EventStore, clock: MovableClock
+    ) -> None:
+        before = clock.time - timedelta(days=400)
+        first = await store.commit(msgspec.structs.replace(a_commit(id="one"), time=before))
+        again = await store.commit(msgspec.structs.replace(a_commit(id="two"), time=before))
+        now = await store.commit(a_commit())
+        times = [answer.events[0].commit.time for answer in (first, again, now)]
+        assert times == [before, before, clock.time]
+        assert [event.commit.time for event in await read_all(store)] == times
+
+    @pytest.mark.parametrize("seconds", [-1.0, 1.0], ids=["before the last event", "after now"])
+    async def test_a_commit_cannot_bring_a_time_that_the_log_cannot_give_it(
+        self, store: EventStore, clock: MovableClock, seconds: float
+    ) -> None:
+        await store.commit(a_commit())
+        other = clock.time + timedelta(seconds=seconds)
+        with pytest.raises(CommitTimeRefused) as refusal:
+            await store.commit(msgspec.structs.replace(a_commit(id="new"), time=other))
+        assert refusal.value.time == other
+        assert await store.find_commit("new") is None
+
+    async def test_a_repeated_commit_is_answered_whatever_time_it_brings(
+        self, store: EventStore, clock: MovableClock
+    ) -> None:
+        commit = msgspec.structs.replace(a_commit(id="one"), time=clock.time)
+        first = await store.commit(commit)
+        clock.move(5)
+        await store.commit(a_commit())
+        again = await store.commit(commit)
+        assert again.is_repeat
+        assert again.events == first.events
 
     async def test_time_never_goes_back(self, store: EventStore, clock: MovableClock) -> None:
         await store.commit(a_commit())

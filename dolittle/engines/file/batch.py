@@ -18,7 +18,14 @@ from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.replies import Reply
 from dolittle.errors import CommitIdReused, DolittleError
 from dolittle.execution import Clock
-from dolittle.store import Commit, CommittedEvents, Stream, check_expected, is_same_commit
+from dolittle.store import (
+    Commit,
+    CommittedEvents,
+    Stream,
+    check_expected,
+    commit_time,
+    is_same_commit,
+)
 
 Answer = tuple[Reply, CommittedEvents]
 
@@ -100,8 +107,11 @@ class Batch:
                 version = (grown[stream] if stream in grown else self._version(stream)) + 1
                 grown[stream] = version
             versions.append(version)
-        # The clock of a machine may be set back; a log's time never goes back.
-        time_us = max(microseconds(self._clock.now()), self._time_us)
+        if commit.time is None:
+            # The same as the rule of the port, without making a time of it: cost is felt here.
+            time_us = max(microseconds(self._clock.now()), self._time_us)
+        else:
+            time_us = microseconds(commit_time(commit, self._clock.now(), time_of(self._time_us)))
         stored = store(commit, Place(self._position, own.attested, time_of(time_us)), versions)
         line = encode(stored, self._log.seed)
         answer = CommittedEvents(tuple(events_of(stored)), stored.next_position)
