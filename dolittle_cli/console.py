@@ -12,6 +12,8 @@ from typing import Any, Final
 
 _BOLD: Final = "\033[1m"
 _DIM: Final = "\033[2m"
+_GREEN: Final = "\033[32m"
+_RED: Final = "\033[31m"
 _PLAIN: Final = "\033[0m"
 _CLEAR_LINE: Final = "\r\033[K"
 
@@ -102,6 +104,15 @@ class Console:
         """Return a text to stand back on a terminal, unchanged elsewhere."""
         return f"{_DIM}{text}{_PLAIN}" if self.has_colour else text
 
+    def painted_diff(self, line: str) -> str:
+        """Return a line of a unified diff, coloured on a terminal: added green, deleted red."""
+        if not self.has_colour:
+            return line
+        if line.startswith(("---", "+++")):
+            return f"{_BOLD}{line}{_PLAIN}"
+        colour = {"+": _GREEN, "-": _RED, "@": _DIM}.get(line[:1])
+        return f"{colour}{line}{_PLAIN}" if colour else line
+
     def cut(self, kept: str, rest: str) -> str:
         """Return a line of ``kept`` and ``rest``; on a terminal, ``rest`` ends at its edge.
 
@@ -126,6 +137,13 @@ class Console:
         if self.shows_progress:
             sys.stderr.write(f"{_CLEAR_LINE}{text}")
             sys.stderr.flush()
+
+    def ask(self, question: str) -> str | None:
+        """Ask on stderr; return the answer without spaces, ``None`` at the input's end."""
+        sys.stderr.write(f"{question} ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        return line.strip() if line else None
 
     def confirm(self, question: str) -> bool:
         """Ask a yes/no question on stderr; ``False`` unless answered with y or yes."""

@@ -10,7 +10,9 @@ import typer
 
 from dolittle_cli.console import Console
 from dolittle_cli.options import JsonOption, ProjectOption
-from dolittle_cli.scaffold.outcome import carry_out
+from dolittle_cli.scaffold.options import DiffOption, DryRunOption, OnConflictOption
+from dolittle_cli.scaffold.outcome import carry_out, put_back_first
+from dolittle_cli.scaffold.request import plan_request, request
 
 if TYPE_CHECKING:
     from dolittle_cli.scaffold.project import Project
@@ -28,7 +30,6 @@ FIELDS_HELP = (
     "enum(new,paid), each with ? where it may be absent. Put these in quotes: 'note:str?'."
 )
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show it, and write nothing.")]
 FieldsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="FIELD:TYPE=DEFAULT", help=FIELDS_HELP)
 ]
@@ -46,6 +47,8 @@ def event(
         bool, typer.Option("--public", help="Other microservices may read its events.")
     ] = False,
     dry_run: DryRunOption = False,
+    diff: DiffOption = False,
+    on_conflict: OnConflictOption = "",
     as_json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
@@ -53,18 +56,27 @@ def event(
 
     Example: dolittle add event DishPrepared dish:str chef:str
     """
-    from dolittle_cli.scaffold.event import plan_event
     from dolittle_cli.scaffold.fields import parse_fields
     from dolittle_cli.scaffold.project import typed_values
 
-    opened = _open(project)
-    plan = plan_event(opened, name, fields or [], public=public)
+    opened = _open(project, dry_run=dry_run)
+    made = request("event", name, fields=fields, public=public)
+    plan = plan_request(opened, made)
     values = typed_values(parse_fields(fields or [], name))
     follow = [
         f"dolittle add handler {name}Handler --on {name}",
         " ".join([f'dolittle events append {name} --source "a source"', *values]),
     ]
-    carry_out(plan, Console(), dry_run=dry_run, as_json=as_json, follow=follow)
+    carry_out(
+        plan,
+        Console(),
+        dry_run=dry_run,
+        as_json=as_json,
+        follow=follow,
+        diff=diff,
+        on_conflict=on_conflict,
+        request=made,
+    )
 
 
 @app.command()
@@ -80,6 +92,8 @@ def aggregate(
         ),
     ] = None,
     dry_run: DryRunOption = False,
+    diff: DiffOption = False,
+    on_conflict: OnConflictOption = "",
     as_json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
@@ -87,17 +101,26 @@ def aggregate(
 
     Example: dolittle add aggregate Kitchen ingredients:int=2 --command prepare_dish=DishPrepared
     """
-    from dolittle_cli.scaffold.aggregate import plan_aggregate
     from dolittle_cli.scaffold.fields import is_field
 
     given, more = _parted(fields, command, is_field)
-    opened = _open(project)
-    plan = plan_aggregate(opened, name, given, more)
+    opened = _open(project, dry_run=dry_run)
+    made = request("aggregate", name, fields=given, command=more)
+    plan = plan_request(opened, made)
     follow = ["dolittle run"]
     if more:
         method, _, event_name = more[0].partition("=")
         follow.append(_perform(opened, name, method, event_name))
-    carry_out(plan, Console(), dry_run=dry_run, as_json=as_json, follow=follow)
+    carry_out(
+        plan,
+        Console(),
+        dry_run=dry_run,
+        as_json=as_json,
+        follow=follow,
+        diff=diff,
+        on_conflict=on_conflict,
+        request=made,
+    )
 
 
 @app.command()
@@ -115,6 +138,8 @@ def handler(
         ),
     ] = False,
     dry_run: DryRunOption = False,
+    diff: DiffOption = False,
+    on_conflict: OnConflictOption = "",
     as_json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
@@ -122,12 +147,21 @@ def handler(
 
     Example: dolittle add handler DishHandler --on DishPrepared
     """
-    from dolittle_cli.scaffold.handler import plan_handler
-
+    opened = _open(project, dry_run=dry_run)
     named = [*(on or []), *(events or [])]
-    plan = plan_handler(_open(project), name, named, partitioned=not unpartitioned)
+    made = request("handler", name, on=named, unpartitioned=unpartitioned)
+    plan = plan_request(opened, made)
     follow = ["dolittle run", f"dolittle handlers show {name}"]
-    carry_out(plan, Console(), dry_run=dry_run, as_json=as_json, follow=follow)
+    carry_out(
+        plan,
+        Console(),
+        dry_run=dry_run,
+        as_json=as_json,
+        follow=follow,
+        diff=diff,
+        on_conflict=on_conflict,
+        request=made,
+    )
 
 
 @app.command()
@@ -144,6 +178,8 @@ def projection(
         ),
     ] = "source",
     dry_run: DryRunOption = False,
+    diff: DiffOption = False,
+    on_conflict: OnConflictOption = "",
     as_json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
@@ -155,19 +191,32 @@ def projection(
     Example: dolittle add projection DishCounter --on DishPrepared --key dish
     """
     from dolittle_cli.scaffold.fields import is_field
-    from dolittle_cli.scaffold.projection import plan_projection
 
     given, more = _parted(fields, on, is_field)
-    plan = plan_projection(_open(project), name, more, key, given)
+    opened = _open(project, dry_run=dry_run)
+    named_key = "" if key == "source" else key
+    made = request("projection", name, fields=given, on=more, key=named_key)
+    plan = plan_request(opened, made)
     follow = ["dolittle run", f"dolittle projections show {name}"]
-    carry_out(plan, Console(), dry_run=dry_run, as_json=as_json, follow=follow)
+    carry_out(
+        plan,
+        Console(),
+        dry_run=dry_run,
+        as_json=as_json,
+        follow=follow,
+        diff=diff,
+        on_conflict=on_conflict,
+        request=made,
+    )
 
 
-def _open(project: Path | None) -> Project:
+def _open(project: Path | None, *, dry_run: bool) -> Project:
     from dolittle_cli.project import locate
     from dolittle_cli.scaffold.project import open_project
 
-    return open_project(locate(project))
+    root = locate(project)
+    put_back_first(root, Console(), dry_run=dry_run)
+    return open_project(root)
 
 
 def _parted(

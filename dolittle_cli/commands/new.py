@@ -16,7 +16,9 @@ from dolittle.errors import suggest
 from dolittle_cli.console import Console
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.options import JsonOption
-from dolittle_cli.scaffold.outcome import carry_out
+from dolittle_cli.scaffold.options import DiffOption, DryRunOption, OnConflictOption
+from dolittle_cli.scaffold.outcome import carry_out, put_back_first
+from dolittle_cli.scaffold.request import plan_new, request
 
 app = typer.Typer(
     name="new",
@@ -37,7 +39,6 @@ IntoOption = Annotated[
         show_default=False,
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show it, and write nothing.")]
 
 
 @app.command()
@@ -48,17 +49,18 @@ def microservice(
         str, typer.Option("--example", metavar="kitchen", help="Begin with the tutorial's kitchen.")
     ] = "",
     dry_run: DryRunOption = False,
+    diff: DiffOption = False,
+    on_conflict: OnConflictOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Make a microservice: package, tests and Dockerfile.
 
     In an application's folder it becomes a part of that application.
     """
-    from dolittle_cli.scaffold.microservice import plan_microservice
-
     if example and example not in EXAMPLES:
         raise WrongUsage(f"there is no example {example!r}", hint=suggest(example, EXAMPLES))
-    plan = plan_microservice(name, into, example=example)
+    made = request("microservice", name, example=example)
+    put_back_first(into / name, Console(), dry_run=dry_run)
     follow = [f"cd {shlex.quote(str(into / name))}"]
     if example:
         follow += [
@@ -68,7 +70,16 @@ def microservice(
         ]
     else:
         follow += ["dolittle add event DishPrepared dish:str chef:str", "dolittle run"]
-    carry_out(plan, Console(), dry_run=dry_run, as_json=as_json, follow=follow)
+    plan = carry_out(
+        plan_new(made, into),
+        Console(),
+        dry_run=dry_run,
+        as_json=as_json,
+        follow=follow,
+        diff=diff,
+        on_conflict=on_conflict,
+        request=made,
+    )
     if not dry_run and not as_json and plan.changes:
         _tell_about_wheel(Console())
 
@@ -78,14 +89,24 @@ def application(
     name: Annotated[str, typer.Argument(metavar="NAME", help="E.g. restaurant.")],
     into: IntoOption = Path(),
     dry_run: DryRunOption = False,
+    diff: DiffOption = False,
+    on_conflict: OnConflictOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Make an application: a folder for several microservices."""
-    from dolittle_cli.scaffold.microservice import plan_application
-
-    plan = plan_application(name, into)
+    made = request("application", name)
+    put_back_first(into / name, Console(), dry_run=dry_run)
     follow = [f"cd {shlex.quote(str(into / name))}", "dolittle new microservice kitchen"]
-    carry_out(plan, Console(), dry_run=dry_run, as_json=as_json, follow=follow)
+    carry_out(
+        plan_new(made, into),
+        Console(),
+        dry_run=dry_run,
+        as_json=as_json,
+        follow=follow,
+        diff=diff,
+        on_conflict=on_conflict,
+        request=made,
+    )
 
 
 def _tell_about_wheel(console: Console) -> None:

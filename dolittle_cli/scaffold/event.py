@@ -18,10 +18,19 @@ from dolittle_cli.scaffold.project import (
 )
 from dolittle_cli.scaffold.samples import entry, stored_sample
 from dolittle_cli.scaffold.source import DeclaredClass, Source
-from dolittle_cli.scaffold.types import Field, annotation, seen_from_outside
+from dolittle_cli.scaffold.types import (
+    Field,
+    definitions,
+    limits_of,
+    needs_of,
+    python_text,
+    seen_from_outside,
+)
 
 
-def plan_event(project: Project, name: str, fields: Sequence[str], *, public: bool) -> Plan:
+def plan_event(
+    project: Project, name: str, fields: Sequence[str], *, public: bool, stored_id: str = ""
+) -> Plan:
     """Plan an event type.
 
     Args:
@@ -29,13 +38,14 @@ def plan_event(project: Project, name: str, fields: Sequence[str], *, public: bo
         name: Like ``DishPrepared``.
         fields: As they are typed: ``dish:str``.
         public: Whether other microservices may read its events.
+        stored_id: The id that it is stored under; empty: its name.
 
     Raises:
         WrongUsage: A name or a field cannot be used, is taken, or a file would be overwritten.
     """
     check_class_name("event", name)
     project.source.check_free("event", name)
-    parsed = parse_fields(fields, name)
+    parsed = parse_fields(fields, name, values=project.source.values())
     check_enums_free(project.source, name, parsed)
     module = project.module_of("event", name)
     event = DeclaredClass(
@@ -46,20 +56,15 @@ def plan_event(project: Project, name: str, fields: Sequence[str], *, public: bo
     entries = tuple(
         entry(field.name, stored_sample(field.type, words(field.name))) for field in event.fields
     )
-    needs = [annotation(field.type) for field in parsed]
-    needs += [field.default for field in parsed if field.default]
-    enums = enum_classes(parsed)
     return project.plan(
         "event",
         name,
         {
-            "imports": project.imports(
-                *needs, ("dolittle", "event_type"), ("enum", "StrEnum") if enums else None
-            ),
+            "imports": project.imports(*needs_of(parsed), ("dolittle", "event_type")),
             "name": name,
             "words": words(name),
-            "public": public,
-            "enums": enums,
+            "options": _options(public=public, stored_id=stored_id),
+            **definitions(parsed),
             "fields": field_lines(parsed),
         },
         {
@@ -72,17 +77,25 @@ def plan_event(project: Project, name: str, fields: Sequence[str], *, public: bo
     )
 
 
+def _options(*, public: bool, stored_id: str) -> str:
+    """Return what stands in the parentheses of ``@event_type``; empty: they are left out."""
+    parts = [python_text(stored_id)] if stored_id else []
+    return ", ".join([*parts, *(["public=True"] if public else [])])
+
+
 def check_enums_free(source: Source, owner: str, fields: Sequence[Field]) -> None:
-    """Refuse a field whose enum would have the name of another class.
+    """Refuse a field whose enum or alias would have the name of another class.
 
     Raises:
         WrongUsage: The name is taken.
     """
-    for enum_name, _ in enum_classes(list(fields)):
+    defined = [("enum", name) for name, _ in enum_classes(list(fields))]
+    defined += [("alias", found.alias) for field in fields for found in limits_of(field.type)]
+    for what, name in defined:
         for item in source.classes:
-            if item.name == enum_name and item.path.stem != snake(owner):
+            if item.name == name and item.path.stem != snake(owner):
                 raise WrongUsage(
-                    f"the enum of a field would be called {enum_name}, "
+                    f"the {what} of a field would be called {name}, "
                     f"which {item.path.relative_to(source.root)} has already",
                     hint="give the field another name",
                 )

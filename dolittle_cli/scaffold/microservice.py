@@ -10,9 +10,11 @@ from pathlib import Path
 from dolittle.errors import ProjectNotFound
 from dolittle.runtime.configuration import find_project, is_application
 from dolittle_cli.errors import WrongUsage
+from dolittle_cli.scaffold.manifest import read_manifest
 from dolittle_cli.scaffold.names import check_service_name, package_of
 from dolittle_cli.scaffold.plan import Plan, plan_files
-from dolittle_cli.scaffold.render import render, render_project
+from dolittle_cli.scaffold.render import render, render_project, template_digest
+from dolittle_cli.scaffold.request import PROJECTS
 
 
 def plan_microservice(name: str, into: Path, *, example: str = "") -> Plan:
@@ -38,7 +40,9 @@ def plan_microservice(name: str, into: Path, *, example: str = "") -> Plan:
         "example": example,
         "dolittle_version": found[0] if found else "0.1",
     }
-    return _plan(into, name, render_project("microservice", values))
+    texts = render_project("microservice", values)
+    digest = template_digest("microservice")
+    return _plan(into, name, texts, dict.fromkeys(texts, ("microservice", digest)))
 
 
 def plan_application(name: str, into: Path) -> Plan:
@@ -63,7 +67,8 @@ def plan_application(name: str, into: Path) -> Plan:
         ".gitignore": "application/gitignore.jinja",
     }
     texts = {path: render(template, {"name": name}) for path, template in templates.items()}
-    return _plan(into, name, texts)
+    digests = {path: (template, template_digest(template)) for path, template in templates.items()}
+    return _plan(into, name, texts, digests)
 
 
 def _check_place(into: Path, name: str) -> None:
@@ -89,8 +94,10 @@ def _project_above(into: Path) -> Path | None:
         return None
 
 
-def _plan(into: Path, name: str, texts: Mapping[str, str]) -> Plan:
-    """Plan a new folder; one that is there must be empty, or have all of it already."""
+def _plan(
+    into: Path, name: str, texts: Mapping[str, str], templates: Mapping[str, tuple[str, str]]
+) -> Plan:
+    """Plan a new folder; one that is there is empty, has all of it already, or was made so."""
     if into.exists() and not into.is_dir():
         raise WrongUsage(f"--into {into}: this is no folder", hint="name a folder")
     root = into / name
@@ -103,14 +110,22 @@ def _plan(into: Path, name: str, texts: Mapping[str, str]) -> Plan:
             )
     if root.exists() and not root.is_dir():
         raise WrongUsage(f"{root} exists, and is no folder", hint="take another name")
-    is_empty = not root.exists() or not any(root.iterdir())
-    if not is_empty and not all(_is_same(root / path, text) for path, text in texts.items()):
+    is_free = not root.exists() or not any(root.iterdir())
+    if not is_free and not _is_the_same(root, name, texts):
         raise WrongUsage(
             f"the folder {root} exists already; nothing was written",
             hint="take another name, or another place with --into DIR",
         )
-    return plan_files(root, texts, title=name)
+    return plan_files(root, texts, title=name, templates=templates)
 
 
-def _is_same(path: Path, text: str) -> bool:
+def _is_the_same(root: Path, name: str, texts: Mapping[str, str]) -> bool:
+    """Tell whether a folder has all of the texts, or remembers that it was made so."""
+    if all(_has(root / path, text) for path, text in texts.items()):
+        return True
+    things = read_manifest(root).things()
+    return any(f"{kind} {name}" in things for kind in PROJECTS)
+
+
+def _has(path: Path, text: str) -> bool:
     return path.is_file() and path.read_bytes() == text.encode()

@@ -14,7 +14,7 @@ from dolittle_cli.scaffold.imports import Import, import_block
 from dolittle_cli.scaffold.layout import Node, call, keyword
 from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.plan import Plan, plan_files
-from dolittle_cli.scaffold.render import render
+from dolittle_cli.scaffold.render import render, template_digest
 from dolittle_cli.scaffold.samples import sample, typed_sample
 from dolittle_cli.scaffold.source import FOLDERS, DeclaredClass, Source, read_source
 from dolittle_cli.scaffold.types import Code, Field, annotation, enums
@@ -52,18 +52,37 @@ class Project:
             test: What the test's template is given.
 
         Raises:
-            WrongUsage: One of the files exists with another text.
+            CommandLineError: A file or a template cannot be read.
         """
         folder = FOLDERS[kind]
         base = self.source.folder.relative_to(self.root).as_posix()
         package = f"{base}/{folder}/__init__.py"
-        texts = {
-            f"{base}/{folder}/{snake(name)}.py": render(f"{kind}/{kind}.py.jinja", code),
-            f"tests/{folder}/test_{snake(name)}.py": render(f"{kind}/test.py.jinja", test),
+        rendered = {
+            f"{base}/{folder}/{snake(name)}.py": (f"{kind}/{kind}.py.jinja", code),
+            f"tests/{folder}/test_{snake(name)}.py": (f"{kind}/test.py.jinja", test),
         }
         if not (self.root / package).exists():
-            texts[package] = render(f"{kind}/package.py.jinja", {"package": self.package})
-        return plan_files(self.root, texts)
+            rendered[package] = (f"{kind}/package.py.jinja", {"package": self.package})
+        return self.plan_rendered(rendered)
+
+    def plan_rendered(self, rendered: Mapping[str, tuple[str, Mapping[str, Any]]]) -> Plan:
+        """Render templates, the project's own ones where it has them, and plan to have them.
+
+        Args:
+            rendered: By path, the template and what it is given.
+
+        Raises:
+            CommandLineError: A file or a template cannot be read.
+        """
+        texts = {
+            path: render(template, values, self.root)
+            for path, (template, values) in rendered.items()
+        }
+        templates = {
+            path: (template, template_digest(template, self.root))
+            for path, (template, _) in rendered.items()
+        }
+        return plan_files(self.root, texts, templates=templates)
 
     def imports(self, *parts: Code | Import | None) -> str:
         """Return the import lines that these expressions and imports need."""
@@ -89,8 +108,12 @@ class SampleEvent:
     values: Mapping[str, Code]
 
 
-def open_project(root: Path) -> Project:
+def open_project(root: Path, texts: Mapping[str, str | None] | None = None) -> Project:
     """Read what a project's ``dolittle.toml`` and source say.
+
+    Args:
+        root: The project's folder.
+        texts: By path, texts that stand in for those of files; ``None``: as if it were not there.
 
     Raises:
         ConfigurationError: The file cannot be used.
@@ -98,7 +121,7 @@ def open_project(root: Path) -> Project:
     """
     configuration = load_configuration(root)
     package = configuration.package
-    return Project(root, configuration.name, package, read_source(root, package))
+    return Project(root, configuration.name, package, read_source(root, package, texts))
 
 
 def event_import(event: DeclaredClass) -> Import:

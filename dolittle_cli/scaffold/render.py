@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import dolittle_cli
 from dolittle_cli.errors import CommandLineError
 from dolittle_cli.scaffold.layout import assignment, call, definition, statement
+
+OWN_TEMPLATES: Final = "dolittle-templates"
+"""The folder of a project's own templates; what is there wins over what is shipped."""
+
+DIGEST_CHARACTERS: Final = 16
+"""Of a template's digest: enough to tell its versions apart."""
 
 
 def templates_folder() -> Path:
@@ -30,12 +37,56 @@ def templates_folder() -> Path:
     )
 
 
-def render(template: str, values: Mapping[str, Any]) -> str:
-    """Render one template, e.g. ``event/event.py.jinja``; a value that is missing is an error."""
+def template_text(template: str, project: Path | None = None) -> str:
+    """Return a template's text: the project's own one where it has one, else the shipped one.
+
+    Args:
+        template: E.g. ``event/event.py.jinja``.
+        project: The project's folder; ``None``: the shipped one.
+
+    Raises:
+        CommandLineError: It cannot be read.
+    """
+    own = project / OWN_TEMPLATES / template if project else None
+    path = own if own is not None and own.is_file() else templates_folder() / template
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandLineError(
+            f"the template {path} cannot be read",
+            hint="mend it, or delete it to use the shipped one",
+        ) from error
+
+
+def template_digest(template: str, project: Path | None = None) -> str:
+    """Return a short digest of a template's text; of a folder, that of all its files."""
+    folder = templates_folder() / template
+    if folder.is_dir():
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        parts = [f"{path.relative_to(folder)}\0{path.read_text()}" for path in paths]
+        text = "\0".join(parts)
+    else:
+        text = template_text(template, project)
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]
+
+
+def render(template: str, values: Mapping[str, Any], project: Path | None = None) -> str:
+    """Render one template, e.g. ``event/event.py.jinja``; a value that is missing is an error.
+
+    Args:
+        template: Which one.
+        values: What it is given.
+        project: A folder whose own template wins.
+
+    Raises:
+        CommandLineError: The project's own template cannot be read, or not be rendered.
+    """
     import jinja2
 
+    text = template_text(template, project)
+    folders = [project / OWN_TEMPLATES] if project else []
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates_folder()),
+        loader=jinja2.FileSystemLoader([*folders, templates_folder()]),
         undefined=jinja2.StrictUndefined,
         autoescape=False,
         keep_trailing_newline=True,
@@ -45,7 +96,17 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     environment.globals.update(
         assignment=assignment, call=call, definition=definition, statement=statement
     )
-    return environment.get_template(template).render(values)
+    try:
+        return environment.from_string(text).render(values)
+    except jinja2.TemplateError as error:
+        if text == template_text(template):
+            raise  # a shipped one: a bug of ours
+        line = getattr(error, "lineno", None)
+        place = f"{OWN_TEMPLATES}/{template}" + (f":{line}" if line else "")
+        raise CommandLineError(
+            f"{place}: {error.message}",
+            hint="mend the template, or delete it to use the shipped one",
+        ) from error
 
 
 def render_project(template: str, values: Mapping[str, Any]) -> dict[str, str]:

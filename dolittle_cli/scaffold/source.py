@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from dolittle.constraints import Constraint
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.imports import Import
@@ -15,6 +17,7 @@ from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.types import (
     SCALARS,
     Code,
+    Constrained,
     Enumerated,
     Field,
     FieldType,
@@ -23,6 +26,7 @@ from dolittle_cli.scaffold.types import (
     Mapped,
     Maybe,
     Scalar,
+    Valued,
     python_text,
 )
 
@@ -31,6 +35,7 @@ FOLDERS: Final = {
     "aggregate": "aggregates",
     "handler": "handlers",
     "projection": "projections",
+    "value": "values",
 }
 """Where each kind of thing is generated, below the package."""
 
@@ -39,6 +44,7 @@ _KINDS: Final = {
     "aggregate_root": "aggregate",
     "event_handler": "handler",
     "projection": "projection",
+    "value": "value",
 }
 _ENUM_BASES: Final = frozenset({"StrEnum", "Enum"})
 
@@ -48,7 +54,8 @@ class DeclaredClass:
     """A class of the package.
 
     Attributes:
-        kind: ``event``, ``aggregate``, ``handler``, ``projection`` or, for any other, ``class``.
+        kind: ``event``, ``aggregate``, ``handler``, ``projection``, ``value`` or, for any other,
+            ``class``.
         module: Its dotted name.
         path: Its file.
         fields: In the order of the source.
@@ -93,6 +100,28 @@ class Source:
             hint += f" (left out, since they are no Python: {', '.join(self.unreadable)})"
         raise WrongUsage(f"there is no event {name!r} in {self.package}", hint=hint)
 
+    def thing(self, kind: str, name: str) -> DeclaredClass:
+        """Return a thing by its class name.
+
+        Raises:
+            WrongUsage: There is none.
+        """
+        if kind == "event":
+            return self.event(name)
+        things = {item.name: item for item in self.classes if item.kind == kind}
+        if name not in things:
+            hint = suggest(name, sorted(things)) if things else f"add it: dolittle add {kind}"
+            raise WrongUsage(f"there is no {kind} {name!r} in {self.package}", hint=hint)
+        return things[name]
+
+    def values(self) -> dict[str, Valued]:
+        """Return the value objects, by name."""
+        return {
+            item.name: Valued(item.name, item.module, item.fields)
+            for item in self.classes
+            if item.kind == "value"
+        }
+
     def check_free(self, kind: str, name: str) -> None:
         """Refuse a name that something else has: the same class or file, or but for the case.
 
@@ -117,8 +146,14 @@ class Source:
             )
 
 
-def read_source(root: Path, package: str) -> Source:
+def read_source(root: Path, package: str, texts: Mapping[str, str | None] | None = None) -> Source:
     """Read all modules of a package in a project's folder.
+
+    Args:
+        root: The project's folder.
+        package: The package's name.
+        texts: By path below ``root``, texts that stand in for those of files; ``None``: as if
+            the file were not there.
 
     Raises:
         CommandLineError: There is no such package, or a file cannot be read.
@@ -133,10 +168,14 @@ def read_source(root: Path, package: str) -> Source:
         )
     classes: list[DeclaredClass] = []
     unreadable: list[str] = []
-    for path in sorted(folder.rglob("*.py")):
+    instead = {root / path: text for path, text in (texts or {}).items()}
+    added = {path for path in instead if path.suffix == ".py" and path.is_relative_to(folder)}
+    for path in sorted({*folder.rglob("*.py"), *added}):
         relative = str(path.relative_to(root))
         try:
-            text = path.read_bytes().decode()
+            text = instead[path] if path in instead else path.read_bytes().decode()
+            if text is None:
+                continue
             tree = ast.parse(text, str(path))
         except (SyntaxError, ValueError):
             unreadable.append(relative)
@@ -146,7 +185,29 @@ def read_source(root: Path, package: str) -> Source:
         parts = path.relative_to(folder.parent).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         classes += _Module(module, path, text, tree).classes()
-    return Source(root, package, folder, tuple(classes), tuple(unreadable))
+    return Source(root, package, folder, _with_values(classes), tuple(unreadable))
+
+
+def _with_values(classes: list[DeclaredClass]) -> tuple[DeclaredClass, ...]:
+    """Let the fields that are value objects of the package know what those are made of."""
+    known = {(item.module, item.name): item for item in classes if item.kind == "value"}
+
+    def found(of: FieldType, within: tuple[str, ...]) -> FieldType:
+        match of:
+            case Listed(item) | Mapped(item) | Maybe(item) | Constrained(item):
+                return replace(of, item=found(item, within))
+            case Foreign(text, imports) if len(imports) == 1 and text not in within:
+                value = known.get(next(iter(imports)))
+                if value is None or value.name != text:
+                    return of
+                return Valued(text, value.module, fields(value, (*within, text)))
+            case _:
+                return of
+
+    def fields(owner: DeclaredClass, within: tuple[str, ...] = ()) -> tuple[Field, ...]:
+        return tuple(replace(field, type=found(field.type, within)) for field in owner.fields)
+
+    return tuple(replace(item, fields=fields(item, (item.name,))) for item in classes)
 
 
 class _Module:
@@ -157,6 +218,7 @@ class _Module:
         self._classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         self._enums = dict(_enums(self._classes, module))
         self._imports = dict(_imported(tree))
+        self._aliases = dict(_aliases(tree))
 
     def classes(self) -> list[DeclaredClass]:
         return [self._declared(node) for node in self._classes]
@@ -189,9 +251,13 @@ class _Module:
                 return self._enums[node.id]
             if node.id in SCALARS:
                 return Scalar(node.id)
+            if node.id in self._aliases:
+                of = self._constrained(self._aliases[node.id])
+                if of is not None:
+                    return replace(of, alias=node.id, module=self._module)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and _is_none(node.right):
             return Maybe(self._type(node.left))
-        found = self._container(node)
+        found = self._container(node) or self._constrained(node)
         return found or Foreign(self._as_written(node), frozenset(self._needed(node)))
 
     def _container(self, node: ast.expr) -> FieldType | None:
@@ -204,6 +270,27 @@ class _Module:
                 return Listed(self._type(inner))
             case "dict", ast.Tuple(elts=[ast.Name(id="str"), value]):
                 return Mapped(self._type(value))
+            case _:
+                return None
+
+    def _constrained(self, node: ast.expr) -> Constrained | None:
+        """Read ``Annotated[int, constraint(ge=1)]``; ``None`` for anything else."""
+        match node:
+            case ast.Subscript(
+                value=ast.Name("Annotated") | ast.Attribute(attr="Annotated"),
+                slice=ast.Tuple(
+                    elts=[
+                        item,
+                        ast.Call(
+                            func=ast.Name("constraint") | ast.Attribute(attr="constraint"),
+                            args=[],
+                            keywords=keywords,
+                        ),
+                    ]
+                ),
+            ):
+                limits = _limits(keywords)
+                return Constrained(self._type(item), limits) if limits else None
             case _:
                 return None
 
@@ -224,8 +311,37 @@ class _Module:
         for part in ast.walk(node):
             if isinstance(part, ast.Name) and part.id in self._imports:
                 yield self._imports[part.id]
-            elif isinstance(part, ast.Name) and part.id in own:
+            elif isinstance(part, ast.Name) and part.id in (*own, *self._aliases):
                 yield self._module, part.id
+
+
+def _aliases(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Find the names that a module gives to ``Annotated[…]`` types."""
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(name)], value=ast.Subscript() as value):
+                if "Annotated" in ast.unparse(value.value):
+                    yield name, value
+
+
+def _limits(keywords: list[ast.keyword]) -> Constraint | None:
+    """Read the arguments of ``constraint``; ``None`` where one is more than a plain value."""
+    given: dict[str, Any] = {}
+    for item in keywords:
+        match item.value:
+            case ast.Call(func=ast.Name("Decimal"), args=[number], keywords=[]):
+                make: Any = Decimal
+            case number:
+                make = None
+        try:
+            value = ast.literal_eval(number)
+            given[str(item.arg)] = make(str(value)) if make else value
+        except (ValueError, InvalidOperation):
+            return None
+    try:
+        return Constraint(**given)
+    except TypeError:
+        return None
 
 
 def _decorator(node: ast.expr) -> str:

@@ -1,18 +1,16 @@
-"""Writes a plan: all of it, or nothing."""
+"""Writes a plan: all of it, or nothing, also when the process is killed on the way."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from dolittle_cli.errors import CommandLineError
+from dolittle_cli.scaffold.journal import PLACE, Journal, digest, locked, temporary_path
 from dolittle_cli.scaffold.plan import Action, FileAction, Plan
 
-TEMPORARY = ".dolittle-tmp"
-"""How the name of a file ends that is not yet in its place."""
+_NEEDS_NOTHING_THERE: Final = frozenset({Action.CREATE})
 
 
 class Disk(Protocol):
@@ -61,16 +59,25 @@ class RealDisk:
 def write_plan(plan: Plan, disk: Disk | None = None) -> None:
     """Write everything that a plan says, or leave the project as it was.
 
-    New texts are first written beside their targets and put on disk, then renamed into place.
+    A journal is written first, then new texts beside their targets, then these are renamed into
+    place; deleting the journal ends it. A write that was killed is taken back from its journal
+    by the next command (:func:`dolittle_cli.scaffold.journal.recover`).
 
     Raises:
-        CommandLineError: Something could not be written, or a file changed since the plan was
-            made. The project is as before, unless the message names what could not be undone.
+        CommandLineError: Something could not be written, a file changed since the plan was
+            made, or another command is writing. The project is as before, unless the message
+            names what could not be put back.
     """
-    writing = _Writing(plan, disk or RealDisk())
+    items = (*plan.changes, *plan.manifest)
+    if not items:
+        return
+    writing = _Writing(plan.root, items, disk or RealDisk())
     try:
-        writing.prepare()
-        writing.commit()
+        writing.begin()
+        with locked(plan.root):
+            writing.check()
+            writing.prepare()
+            writing.commit()
     except OSError as error:
         left = writing.undo()
         reason = (error.strerror or str(error)).lower()
@@ -90,60 +97,103 @@ class _Writing:
         at: The file that is being written.
     """
 
-    def __init__(self, plan: Plan, disk: Disk) -> None:
-        self._plan, self._disk = plan, disk
-        self.at = plan.root
-        self._folders: list[Path] = []
-        self._temporary: list[Path] = []
-        self._done: list[FileAction] = []
+    def __init__(self, root: Path, items: tuple[FileAction, ...], disk: Disk) -> None:
+        self._root, self._items, self._disk = root, items, disk
+        self.at = root
+        written = [item for item in items if item.action is not Action.DELETE]
+        targets = [root / item.path for item in written]
+        self._journal = Journal(
+            root,
+            items,
+            {item.path: digest(item.text.encode()) for item in written},
+            tuple(map(_aside, targets)),
+            tuple(_missing_folders([root / PLACE, *targets])),
+            os.getpid(),
+        )
+        self._is_ours = False
+
+    def begin(self) -> None:
+        """Make the project's own folder, which is what is locked."""
+        for folder in self._journal.folders:
+            if self._root.is_relative_to(folder):
+                self._disk.make_folder(folder)
+
+    def check(self) -> None:
+        """Refuse to begin where the write of another command is unfinished."""
+        if (self._root / PLACE).exists():
+            raise CommandLineError(
+                f"another command has not finished writing to {self._root}; nothing was written",
+                hint="repeat the command",
+            )
+        for item in self._items:
+            self._check_place(item)
+            self._check_unchanged(item)
 
     def prepare(self) -> None:
-        """Make folders and write new texts beside their targets."""
-        for item in self._plan.changes:
-            self.at = target = self._target(item)
-            self._check_unchanged(item)
+        """Write the journal, make folders, and write new texts beside their targets."""
+        self._is_ours = True
+        for folder in self._journal.folders:
+            if folder == (self._root / PLACE).parent:
+                self._disk.make_folder(folder)
+        self._disk.write_new(self._root / PLACE, self._journal.as_bytes())
+        for folder in self._journal.folders:
+            if not folder.is_dir():
+                self._disk.make_folder(folder)
+        for item in self._items:
+            self.at = target = self._root / item.path
             if item.action is Action.DELETE:
                 continue
-            self._make_folders(target.parent)
-            temporary = _temporary(target)
-            self._temporary.append(temporary)
-            self._disk.write_new(temporary, item.text.encode())
+            aside = _aside(target)
+            self._disk.write_new(aside, item.text.encode())
+            if item.action not in _NEEDS_NOTHING_THERE:
+                aside.chmod(target.stat().st_mode & 0o7777)
 
     def commit(self) -> None:
         """Put everything in its place."""
-        for item in self._plan.changes:
-            self.at = target = self._target(item)
+        for item in self._items:
+            self.at = target = self._root / item.path
             self._check_unchanged(item)
-            self._done.append(item)
             if item.action is Action.DELETE:
                 self._disk.delete(target)
             else:
-                self._disk.move(_temporary(target), target)
-                self._temporary.remove(_temporary(target))
+                self._disk.move(_aside(target), target)
+        self._disk.delete(self._root / PLACE)
+        for folder in self._journal.folders:
+            if folder == (self._root / PLACE).parent:
+                folder.rmdir()
+        for item in self._items:
+            if item.action is Action.DELETE:
+                _remove_empty_folders((self._root / item.path).parent, self._root)
 
     def undo(self) -> list[str]:
         """Take everything back; return what could not be."""
-        left: list[str] = []
-        for temporary in self._temporary:
-            _attempt(left, temporary, partial(_remove, temporary))
-        for item in reversed(self._done):
-            target = self._target(item)
-            if item.action is Action.CREATE:
-                _attempt(left, target, partial(_remove, target))
-            else:
-                _attempt(left, target, partial(target.write_bytes, item.before.encode()))
-        for folder in reversed(self._folders):
-            _attempt(left, folder, folder.rmdir)
-        return left
+        if self._is_ours:
+            return self._journal.roll_back()
+        for folder in reversed(self._journal.folders):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+        return []
 
-    def _target(self, item: FileAction) -> Path:
-        return self._plan.root / item.path
+    def _check_place(self, item: FileAction) -> None:
+        """Refuse to write through a symbolic link: it may lead out of the project.
+
+        Raises:
+            CommandLineError: There is one.
+        """
+        path = self._root
+        for part in Path(item.path).parts:
+            path = path / part
+            if path.is_symlink():
+                raise CommandLineError(
+                    f"{path.relative_to(self._root)} is a symbolic link; nothing was written",
+                    hint="what is generated stays in the project: put a folder or file there",
+                )
 
     def _check_unchanged(self, item: FileAction) -> None:
         """Refuse to go on if somebody changed a file since the plan was made."""
-        target = self._target(item)
+        target = self._root / item.path
         is_there = target.exists()
-        if item.action is Action.CREATE:
+        if item.action in _NEEDS_NOTHING_THERE:
             is_as_planned = not is_there
         else:
             is_as_planned = is_there and target.read_bytes() == item.before.encode()
@@ -153,31 +203,39 @@ class _Writing:
                 hint="repeat the command",
             )
 
-    def _make_folders(self, folder: Path) -> None:
-        missing = []
-        while not folder.exists():
-            missing.append(folder)
-            folder = folder.parent
-        for path in reversed(missing):
-            self._disk.make_folder(path)
-            self._folders.append(path)
+
+def _aside(target: Path) -> Path:
+    return temporary_path(target, os.getpid())
 
 
-def _remove(path: Path) -> None:
-    """Delete a file if it is there; asking first, since a read-only disk refuses either way."""
-    if path.exists():
-        path.unlink()
+def _missing_folders(paths: list[Path]) -> list[Path]:
+    """Return the folders of files that are not there, outermost first."""
+    missing: dict[Path, None] = {}
+    for path in paths:
+        own = []
+        for folder in path.parents:
+            if folder.exists():
+                break
+            own.append(folder)
+        missing |= dict.fromkeys(reversed(own))
+    return sorted(missing, key=lambda folder: len(folder.parts))
 
 
-def _attempt(left: list[str], path: Path, action: Callable[[], object]) -> None:
-    try:
-        action()
-    except OSError as error:
-        left.append(f"{path} ({(error.strerror or str(error)).lower()})")
-
-
-def _temporary(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY}")
+def _remove_empty_folders(folder: Path, root: Path) -> None:
+    """Delete folders that a deletion left empty, or with nothing but Python's own caches."""
+    while folder != root and folder.is_dir():
+        rest = list(folder.iterdir())
+        if any(path.name != "__pycache__" for path in rest):
+            return
+        try:
+            for path in rest:
+                for cached in path.iterdir():
+                    cached.unlink()
+                path.rmdir()
+            folder.rmdir()
+        except OSError:
+            return  # an empty folder that stays harms nobody
+        folder = folder.parent
 
 
 def _outcome(left: list[str]) -> str:

@@ -215,7 +215,8 @@ def test_a_dry_run_shows_what_is_written_and_a_second_run_finds_it_identical(
     after = everything_in(orders)
     added = [path for path in after if path not in before and (orders / path).is_file()]
     written = {path: after[path].decode() for path in added}
-    assert {item["path"]: item["text"] for item in planned["files"]} == written
+    shown_files = [*planned["files"], *planned["manifest"]]
+    assert {item["path"]: item["text"] for item in shown_files} == written
     assert {path: after[path] for path in before} == before
 
     assert main(["add", *words]) == 0
@@ -325,7 +326,7 @@ LONG = "a_name_that_is_forty_characters_long_abc"
         (["event", "../Evil"], "is no name for an event", "like a class"),
         (["event", "Class"], "'class' is a word of Python", "ClassMade"),
         (["event", "EventContext"], "has a meaning already", "domain"),
-        (["event", "OrderPlaced"], "order_placed.py exists, with other text", "overwritten"),
+        (["event", "OrderPlaced"], "leaves out what it has: customer, total, status", "remove"),
         (["event", "Orderplaced"], "taken by the event OrderPlaced", "another name"),
         (["handler", "OrderPlaced", "--on", "OrderPlaced"], "taken by the event", "another name"),
         (["event", "OrderPlacedStatus"], "taken by the class OrderPlacedStatus", "another name"),

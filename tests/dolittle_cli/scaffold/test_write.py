@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dolittle_cli.errors import CommandLineError
+from dolittle_cli.scaffold.journal import PLACE, is_unfinished, locked, recover
 from dolittle_cli.scaffold.plan import Action, FileAction, Plan, plan_files
 from dolittle_cli.scaffold.write import RealDisk, write_plan
 
@@ -87,8 +92,9 @@ AFTER = {
     "identical.py": "identical\n",
     "last.py": "ü\n",
 }
-OPERATIONS = 9
-"""Two folders, three texts written, three moved, one file deleted."""
+OPERATIONS = 12
+"""The journal and its folder, two folders, three texts written, three moved, one file deleted,
+and the journal deleted."""
 
 
 def test_a_plan_is_written_whole(root: Path) -> None:
@@ -155,7 +161,7 @@ def test_what_cannot_be_undone_is_named(root: Path) -> None:
             super().move(source, target)
 
     with pytest.raises(CommandLineError, match="could not be put back") as failed:
-        write_plan(a_plan(root), Stubborn(6, no_space()))
+        write_plan(a_plan(root), Stubborn(8, no_space()))
     assert str(root / "deep" / "er" / "new.py") in str(failed.value)
 
 
@@ -163,3 +169,120 @@ def test_what_was_written_is_identical_when_planned_again(tmp_path: Path) -> Non
     texts = {"a.py": "a\n", "b/c.py": "c\n"}
     write_plan(plan_files(tmp_path / "new", texts))
     assert plan_files(tmp_path / "new", texts).changes == ()
+
+
+class KilledDisk(FailingDisk):
+    """A disk whose process is killed at one operation: nothing of its own is taken back."""
+
+    def __init__(self, fails_at: int) -> None:
+        super().__init__(fails_at, KeyboardInterrupt())
+
+    def _count(self) -> None:
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+
+
+@pytest.mark.parametrize("fails_at", range(OPERATIONS))
+def test_a_kill_at_any_moment_is_taken_back_by_the_next_command(root: Path, fails_at: int) -> None:
+    before = all_files(root)
+    child = os.fork()
+    if child == 0:
+        write_plan(a_plan(root), KilledDisk(fails_at))
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    recover(root)
+    if fails_at == 1:
+        (root / ".dolittle").rmdir()  # the folder for data, made before there was a journal
+    assert all_files(root) == before
+    write_plan(a_plan(root))
+    assert all_files(root) == AFTER
+
+
+def test_a_new_folder_that_was_killed_half_way_is_gone_after_it_was_taken_back(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "deep" / "new"
+    plan = plan_files(root, {"a.py": "a\n", "b/c.py": "c\n"})
+    child = os.fork()
+    if child == 0:
+        write_plan(plan, KilledDisk(8))
+        os._exit(1)
+    os.waitpid(child, 0)
+    assert (root / "a.py").exists() or (root / PLACE).exists()
+    assert recover(root)
+    assert all_files(tmp_path) == {}
+
+
+def test_a_write_while_another_one_is_under_way_is_refused(root: Path) -> None:
+    before = all_files(root)
+    with locked(root), pytest.raises(CommandLineError, match="another dolittle command"):
+        write_plan(a_plan(root))
+    assert all_files(root) == before
+
+
+def test_a_write_is_not_begun_over_one_that_was_killed(root: Path) -> None:
+    (root / PLACE).parent.mkdir()
+    (root / PLACE).write_text("{")
+    with pytest.raises(CommandLineError, match="has not finished"):
+        write_plan(a_plan(root))
+    assert recover(root)
+    assert not is_unfinished(root)
+
+
+def test_what_somebody_changed_after_a_kill_is_left_and_named(root: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        write_plan(a_plan(root), KilledDisk(OPERATIONS - 1))
+        os._exit(1)
+    os.waitpid(child, 0)
+    (root / "edited.py").write_text("mine\n")
+    with pytest.raises(CommandLineError, match=r"could not be put back: .*edited\.py"):
+        recover(root)
+    assert (root / "edited.py").read_text() == "mine\n"
+    assert (root / "deleted.py").read_text() == "deleted\n"
+
+
+def test_nothing_is_written_through_a_symbolic_link(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (root / "deep").symlink_to(outside)
+    with pytest.raises(CommandLineError, match="deep is a symbolic link"):
+        write_plan(a_plan(root))
+    assert list(outside.iterdir()) == []
+
+
+def test_an_edited_file_keeps_its_mode(root: Path) -> None:
+    (root / "edited.py").chmod(0o750)
+    write_plan(a_plan(root))
+    assert (root / "edited.py").stat().st_mode & 0o777 == 0o750
+
+
+def test_a_plan_that_changes_nothing_writes_nothing(tmp_path: Path) -> None:
+    write_plan(Plan(tmp_path / "none", (FileAction(Action.IDENTICAL, "a", "a", "a"),)))
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB, where this machine lets us mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)]
+    mount = shutil.which("mount")
+    if mount is None or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_full_half_way_leaves_everything_as_it_was(small_disk: Path) -> None:
+    (small_disk / "there.py").write_text("there\n")
+    large = {f"file_{number}.py": "x" * 20_000 for number in range(5)}
+    with pytest.raises(CommandLineError, match="no space left on device; nothing was changed"):
+        write_plan(plan_files(small_disk, large))
+    assert all_files(small_disk) == {"there.py": "there\n"}

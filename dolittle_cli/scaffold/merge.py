@@ -1,0 +1,199 @@
+"""Merges two changes of one text, line by line; what cannot be merged is left between markers."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Final
+
+BEGIN: Final = "<<<<<<< yours"
+MIDDLE: Final = "======="
+END: Final = ">>>>>>> generated"
+"""The lines around a conflict. Source of the form: git's, which editors know."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of a merge.
+
+    Attributes:
+        text: The merged text; with markers where there are conflicts.
+        conflicts: How many places are between markers.
+    """
+
+    text: str
+    conflicts: int
+
+
+@dataclass(frozen=True)
+class _Hunk:
+    """Lines of the base that one side replaced: ``base[low:high]`` became ``lines``."""
+
+    low: int
+    high: int
+    lines: tuple[str, ...]
+    is_yours: bool
+
+
+def merge(base: str, yours: str, generated: str, *, is_python: bool = False) -> Merged:
+    """Apply to ``yours`` what ``generated`` changed since ``base``.
+
+    Changes of different lines are both taken. In Python, so are changes of neighbouring lines,
+    and two insertions in one place (the generated one first), if the result is Python and
+    defines nothing twice that neither side does; elsewhere they are conflicts.
+
+    Args:
+        base: What both sides began with.
+        yours: What the owner made of it.
+        generated: What is generated now.
+        is_python: Whether it is a module.
+    """
+    if is_python:
+        merged = _merge(base, yours, generated, lenient=True)
+        if not merged.conflicts and _is_sound(merged.text, yours, generated):
+            return merged
+    return _merge(base, yours, generated, lenient=False)
+
+
+def merge_without_base(yours: str, generated: str) -> Merged:
+    """Put two texts together of which nobody knows what they began with.
+
+    What only one of them has is taken; what differs in one place is a conflict.
+    """
+    mine, theirs = yours.splitlines(keepends=True), generated.splitlines(keepends=True)
+    matcher = SequenceMatcher(None, mine, theirs, autojunk=False)
+    common = "".join(
+        line for low, _, size in matcher.get_matching_blocks() for line in mine[low : low + size]
+    )
+    return _merge(common, yours, generated, lenient=False)
+
+
+def has_markers(text: str) -> bool:
+    """Tell whether a text has a conflict in it that nobody has resolved."""
+    lines = text.splitlines()
+    return BEGIN in lines or END in lines
+
+
+def _merge(base: str, yours: str, generated: str, *, lenient: bool) -> Merged:
+    old = base.splitlines(keepends=True)
+    hunks = [*_hunks(old, yours, is_yours=True), *_hunks(old, generated, is_yours=False)]
+    result: list[str] = []
+    conflicts = at = 0
+    for group in _groups(hunks, lenient=lenient):
+        low, high = group[0].low, max(hunk.high for hunk in group)
+        result += old[at:low]
+        at = high
+        mine = _applied(old, low, high, (hunk for hunk in group if hunk.is_yours))
+        theirs = _applied(old, low, high, (hunk for hunk in group if not hunk.is_yours))
+        if len({hunk.is_yours for hunk in group}) == 1:
+            result += mine if group[0].is_yours else theirs
+        elif mine == theirs:
+            result += mine
+        elif lenient and low == high:
+            result += [*_ended(theirs), *mine]
+        else:
+            conflicts += 1
+            result = _ended(result)
+            result += [f"{BEGIN}\n", *_ended(mine), f"{MIDDLE}\n", *_ended(theirs), f"{END}\n"]
+    result += old[at:]
+    return Merged("".join(result), conflicts)
+
+
+def _hunks(old: Sequence[str], text: str, *, is_yours: bool) -> list[_Hunk]:
+    new = text.splitlines(keepends=True)
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    return [
+        _Hunk(low, high, tuple(new[start:end]), is_yours)
+        for tag, low, high, start, end in matcher.get_opcodes()
+        if tag != "equal"
+    ]
+
+
+def _groups(hunks: list[_Hunk], *, lenient: bool) -> list[list[_Hunk]]:
+    """Group the hunks that are about the same lines; touching ones too, unless lenient."""
+    groups: list[list[_Hunk]] = []
+    end = -1
+    for hunk in sorted(hunks, key=lambda item: (item.low, item.high, not item.is_yours)):
+        is_same_point = bool(groups) and hunk.low == hunk.high == end == groups[-1][0].low
+        meets = hunk.low < end or is_same_point or (not lenient and hunk.low == end)
+        if groups and meets:
+            groups[-1].append(hunk)
+            end = max(end, hunk.high)
+        else:
+            groups.append([hunk])
+            end = hunk.high
+    return groups
+
+
+def _applied(old: Sequence[str], low: int, high: int, hunks: Iterable[_Hunk]) -> list[str]:
+    """Return ``old[low:high]`` with one side's hunks."""
+    result: list[str] = []
+    for hunk in hunks:
+        result += [*old[low : hunk.low], *hunk.lines]
+        low = hunk.high
+    return result + list(old[low:high])
+
+
+def _ended(lines: list[str]) -> list[str]:
+    """End the last line, so that a marker begins a line of its own."""
+    if lines and not lines[-1].endswith("\n"):
+        return [*lines[:-1], lines[-1] + "\n"]
+    return lines
+
+
+def _is_sound(text: str, yours: str, generated: str) -> bool:
+    """Tell whether a merged module compiles and defines nothing twice that was there once."""
+    found = _definitions(text)
+    if found is None:
+        return False
+    # What is broken already is the owner's business; it only says less about what is defined.
+    allowed = (_definitions(yours) or Counter()) | (_definitions(generated) or Counter())
+    return all(count <= allowed[name] for name, count in found.items())
+
+
+def _definitions(text: str) -> Counter[tuple[str, ...]] | None:
+    """Count what a module defines, by scope and name; ``None``: it does not compile."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the owner's own warnings are not about the merge
+            tree = ast.parse(text)
+            compile(tree, "merged", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return None
+    found: Counter[tuple[str, ...]] = Counter()
+    _count(tree.body, (), found)
+    return found
+
+
+def _count(
+    body: Sequence[ast.stmt], scope: tuple[str, ...], found: Counter[tuple[str, ...]]
+) -> None:
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            found[(*scope, node.name)] += 1
+            if isinstance(node, ast.ClassDef):
+                _count(node.body, (*scope, node.name), found)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found[(*scope, node.target.id)] += 1
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            for name in node.names:
+                found[(*scope, "import", name.asname or name.name)] += 1
+
+
+def unified(path: str, before: str, after: str) -> list[str]:
+    """Return the lines of a unified diff without line ends; a missing last one is said."""
+    from difflib import unified_diff
+
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    source = f"a/{path}" if before else "/dev/null"
+    target = f"b/{path}" if after else "/dev/null"
+    lines: list[str] = []
+    for line in unified_diff(old, new, source, target):
+        lines.append(line.rstrip("\n"))
+        if not line.endswith("\n") and line[:1] in "+- ":
+            lines.append("\\ No newline at end of file")
+    return lines
