@@ -243,6 +243,13 @@ def check_aggregate_root(declaration: AggregateRootDeclaration) -> None:
             )
     for command in declaration.commands.values():
         _check_command(declaration, command)
+    for field_name in _without_default(declaration.cls):
+        declaration.problems.append(
+            declaration.place.problem(
+                f"aggregate root {declaration.name}: field {field_name!r} has no default",
+                "a new instance begins with the defaults of its fields",
+            )
+        )
     _check_fields(declaration)
 
 
