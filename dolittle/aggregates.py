@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, TypeVar, get_type_hints, overload
 import msgspec
 
 from dolittle.constraints import (
+    CLASSES_MAX,
     Check,
     check_of_type,
     constraint_problems,
@@ -91,8 +93,8 @@ class AggregateRoot:
             raise RuleViolation(self._broken)
 
     def _violation(self) -> str:
-        declaration = declaration_of(type(self))
-        for name, check in declaration.constraints.items() if declaration else ():
+        cls: type = type(self)
+        for name, check in _constraints_of(cls):
             reason = check(getattr(self, name, None), name)
             if reason:
                 return f"{type(self).__name__}: {reason}"
@@ -114,13 +116,11 @@ class AggregateRootDeclaration(Declaration):
         id: The stored identity; the class name unless given.
         folds: The ``@on`` method of each event class.
         commands: The public methods by name.
-        constraints: The check of each field that has one; known once it is checked.
     """
 
     id: str = ""
     folds: Mapping[type, Fold] = field(default_factory=dict)
     commands: Mapping[str, Command] = field(default_factory=dict)
-    constraints: Mapping[str, Check] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -254,34 +254,40 @@ def check_aggregate_root(declaration: AggregateRootDeclaration) -> None:
 
 
 def _check_fields(declaration: AggregateRootDeclaration) -> None:
-    """Find the constraints of the fields; a type that cannot be described has none."""
-    try:
-        hints = get_type_hints(declaration.cls, include_extras=True)
-    except (NameError, TypeError, AttributeError):
-        return
-    constraints: dict[str, Check] = {}
-    for name, default in _defaults(declaration.cls).items():
-        try:
-            check = check_of_type(hints[name])
-            problems = type_problems(hints[name])
-        except (TypeError, ValueError, KeyError):
-            continue
-        if check is not None:
-            constraints[name] = check
-            reason = "" if problems else check(default, name)
-            problems += [f"its default does not fit: {reason}"] if reason else []
+    """Add what is wrong with the constraints of the fields, and with defaults within them."""
+    defaults = _defaults(declaration.cls)
+    for name, of in _described(declaration.cls):
+        problems = type_problems(of)
+        check = check_of_type(of)
+        reason = check(defaults[name], name) if check and not problems else ""
+        problems += [f"its default does not fit: {reason}"] if reason else []
         declaration.problems += [
             declaration.place.problem(f"aggregate root {declaration.name}.{name}: {problem}")
             for problem in problems
         ]
-    declaration.constraints = constraints
-    for name in _without_default(declaration.cls):
-        declaration.problems.append(
-            declaration.place.problem(
-                f"aggregate root {declaration.name}: field {name!r} has no default",
-                "a new instance begins with the defaults of its fields",
-            )
-        )
+
+
+@functools.lru_cache(maxsize=CLASSES_MAX)
+def _constraints_of(cls: type) -> tuple[tuple[str, Check], ...]:
+    """Return the check of each field that is constrained."""
+    checks = ((name, check_of_type(of)) for name, of in _described(cls))
+    return tuple((name, check) for name, check in checks if check)
+
+
+def _described(cls: type) -> list[tuple[str, Any]]:
+    """Return the fields with types that can be described; the others have no constraints."""
+    try:
+        hints = get_type_hints(cls, include_extras=True)
+    except (NameError, TypeError, AttributeError):
+        return []
+    found = []
+    for name in _defaults(cls):
+        try:
+            check_of_type(hints[name])
+        except (TypeError, ValueError, KeyError):
+            continue
+        found.append((name, hints[name]))
+    return found
 
 
 def _declare(cls: type, place: Place, id: str) -> type:

@@ -124,7 +124,8 @@ def encode(event: object) -> bytes:
         PayloadDoesNotFit: A value cannot be stored as JSON, or would be read back as something
             else (a wrong type in a field), or breaks a constraint.
     """
-    what = f"event type {type(event).__name__}"
+    kind = "event type" if event_type_of(event) else "value"
+    what = f"{kind} {type(event).__name__}"
     try:
         content = msgspec.json.encode(event)
         again = msgspec.json.decode(content, type=type(event))

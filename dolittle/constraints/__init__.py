@@ -6,6 +6,7 @@ so that a constraint may become tighter without making old events unreadable.
 """
 
 from dolittle.constraints.checking import (
+    CLASSES_MAX,
     Check,
     check_of_type,
     constraint_problems,
@@ -15,6 +16,7 @@ from dolittle.constraints.checking import (
 from dolittle.constraints.limits import Constraint, constraint
 
 __all__ = [
+    "CLASSES_MAX",
     "Check",
     "Constraint",
     "check_of_type",

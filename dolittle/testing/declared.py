@@ -12,6 +12,7 @@ from dolittle.declarations import MARK, Declaration, Problem
 from dolittle.errors import DeclarationErrors, PayloadDoesNotFit
 from dolittle.events import EventTypeDeclaration, check_event_type, event_type_of
 from dolittle.serialization import encode
+from dolittle.values import ValueDeclaration, check_value
 
 D = TypeVar("D", bound=Declaration)
 
@@ -40,16 +41,20 @@ def stored_and_read(events: Iterable[object]) -> list[object]:
 
 
 def stored_content(event: object) -> dict[str, Any]:
-    """Return what a store keeps of an event: its content as JSON values, by field.
+    """Return what a store keeps of an event, or of a value object: JSON values, by field.
 
     A test that holds it fixed notices a change that would make stored events unreadable.
 
     Raises:
-        TypeError: It is no event.
-        DeclarationErrors: The event type cannot be stored.
+        TypeError: It is neither.
+        DeclarationErrors: The event type or the value object cannot be stored.
         PayloadDoesNotFit: A value does not fit its field.
     """
-    stored_and_read([event])
+    declaration = vars(type(event)).get(MARK)
+    if isinstance(declaration, ValueDeclaration):
+        checked(declaration, check_value)
+    else:
+        stored_and_read([event])
     content: dict[str, Any] = msgspec.json.decode(encode(event))
     return content
 
