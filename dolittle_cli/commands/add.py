@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dolittle_cli.commands.add_to_code import value
 from dolittle_cli.console import Console
 from dolittle_cli.options import JsonOption, ProjectOption
-from dolittle_cli.scaffold.options import DiffOption, DryRunOption, OnConflictOption
-from dolittle_cli.scaffold.outcome import carry_out, put_back_first
+from dolittle_cli.scaffold.opening import open_for_change
+from dolittle_cli.scaffold.options import (
+    DiffOption,
+    DryRunOption,
+    FieldsArgument,
+    OnConflictOption,
+)
+from dolittle_cli.scaffold.outcome import carry_out
 from dolittle_cli.scaffold.request import plan_request, request
 
 if TYPE_CHECKING:
@@ -24,15 +30,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-FIELDS_HELP = (
-    "Fields: name:type or name:type=default. "
-    "Types: str int float bool Decimal date datetime UUID, list[str], dict[str,int], "
-    "enum(new,paid), each with ? where it may be absent. Put these in quotes: 'note:str?'."
-)
-
-FieldsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="FIELD:TYPE=DEFAULT", help=FIELDS_HELP)
-]
 OnOption = Annotated[
     list[str] | None,
     typer.Option("--on", metavar="EVENT", help="An event type; may be given several times."),
@@ -59,10 +56,11 @@ def event(
     from dolittle_cli.scaffold.fields import parse_fields
     from dolittle_cli.scaffold.project import typed_values
 
-    opened = _open(project, dry_run=dry_run)
+    opened = open_for_change(project, dry_run=dry_run)
     made = request("event", name, fields=fields, public=public)
     plan = plan_request(opened, made)
-    values = typed_values(parse_fields(fields or [], name))
+    known = opened.source.values()
+    values = typed_values(parse_fields(fields or [], name, values=known))
     follow = [
         f"dolittle add handler {name}Handler --on {name}",
         " ".join([f'dolittle events append {name} --source "a source"', *values]),
@@ -104,7 +102,7 @@ def aggregate(
     from dolittle_cli.scaffold.fields import is_field
 
     given, more = _parted(fields, command, is_field)
-    opened = _open(project, dry_run=dry_run)
+    opened = open_for_change(project, dry_run=dry_run)
     made = request("aggregate", name, fields=given, command=more)
     plan = plan_request(opened, made)
     follow = ["dolittle run"]
@@ -147,7 +145,7 @@ def handler(
 
     Example: dolittle add handler DishHandler --on DishPrepared
     """
-    opened = _open(project, dry_run=dry_run)
+    opened = open_for_change(project, dry_run=dry_run)
     named = [*(on or []), *(events or [])]
     made = request("handler", name, on=named, unpartitioned=unpartitioned)
     plan = plan_request(opened, made)
@@ -193,7 +191,7 @@ def projection(
     from dolittle_cli.scaffold.fields import is_field
 
     given, more = _parted(fields, on, is_field)
-    opened = _open(project, dry_run=dry_run)
+    opened = open_for_change(project, dry_run=dry_run)
     named_key = "" if key == "source" else key
     made = request("projection", name, fields=given, on=more, key=named_key)
     plan = plan_request(opened, made)
@@ -210,13 +208,7 @@ def projection(
     )
 
 
-def _open(project: Path | None, *, dry_run: bool) -> Project:
-    from dolittle_cli.project import locate
-    from dolittle_cli.scaffold.project import open_project
-
-    root = locate(project)
-    put_back_first(root, Console(), dry_run=dry_run)
-    return open_project(root)
+app.command()(value)
 
 
 def _parted(

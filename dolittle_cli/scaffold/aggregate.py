@@ -15,14 +15,22 @@ from dolittle_cli.scaffold.names import check_class_name, check_method_name, sna
 from dolittle_cli.scaffold.plan import Plan
 from dolittle_cli.scaffold.project import (
     Project,
-    enum_classes,
     event_import,
     field_lines,
     sample_event,
 )
 from dolittle_cli.scaffold.samples import sample
 from dolittle_cli.scaffold.source import DeclaredClass
-from dolittle_cli.scaffold.types import Field, annotation, nothing, seen_from_outside, take_over
+from dolittle_cli.scaffold.types import (
+    Field,
+    annotation,
+    definitions,
+    needs_of,
+    nothing,
+    seen_from_outside,
+    take_over,
+    without_limits,
+)
 
 TITLE_CHARACTERS_MAX: Final = 75
 """Characters of a test's name, so that its ``def`` fits on a line."""
@@ -74,7 +82,10 @@ def plan_aggregate(
     project.source.check_free("aggregate", name)
     methods = _commands(project, name, commands)
     taken = _OWN_NAMES.union(*((method.name, method.fold) for method in methods))
-    parsed = [_with_default(field) for field in parse_fields(fields, name, taken=taken)]
+    parsed = [
+        _with_default(field)
+        for field in parse_fields(fields, name, taken=taken, values=project.source.values())
+    ]
     for method in methods:
         parsed = [_shared(field, method.event) for field in parsed]
     check_enums_free(project.source, name, parsed)
@@ -115,7 +126,7 @@ def _with_default(field: Field) -> Field:
         return field
     default = nothing(field.type)
     if default is None:
-        of = annotation(field.type).node
+        of = annotation(without_limits(field.type)).node
         raise WrongUsage(
             f"field {field.name!r}: an aggregate begins with a value for each field, "
             f"and there is no plain one for a {of}",
@@ -146,10 +157,7 @@ def _code(
     project: Project, name: str, fields: list[Field], methods: list[CommandMethod]
 ) -> dict[str, Any]:
     needs: list[Any] = [("dolittle", "AggregateRoot"), ("dolittle", "aggregate_root")]
-    for field in fields:
-        needs += [annotation(field.type), field.default]
-    if enum_classes(fields):
-        needs.append(("enum", "StrEnum"))
+    needs += needs_of(fields)
     if methods:
         needs.append(("dolittle", "on"))
     for method in methods:
@@ -158,7 +166,7 @@ def _code(
     return {
         "imports": project.imports(*needs),
         "name": name,
-        "enums": enum_classes(fields),
+        **definitions(fields),
         "fields": field_lines(fields),
         "commands": [
             {

@@ -6,6 +6,16 @@ from typing import Annotated
 
 import typer
 
+FIELDS_HELP = (
+    "Fields: name:type or name:type=default. "
+    "Types: str int float bool Decimal date datetime UUID, list[str], dict[str,int], "
+    "enum(new,paid) and value objects, each with ? where it may be absent. Limits stand behind the "
+    "type: quantity:int:ge=1:default=1. Put these in quotes: 'note:str?'."
+)
+
+FieldsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="FIELD:TYPE=DEFAULT", help=FIELDS_HELP)
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show it, and write nothing.")]
 DiffOption = Annotated[
     bool, typer.Option("--diff", help="Show what changes in each file, as a unified diff.")

@@ -17,7 +17,6 @@ from dolittle_cli.scaffold.plan import Plan
 from dolittle_cli.scaffold.project import (
     Project,
     called,
-    enum_classes,
     event_import,
     field_lines,
     sample_event,
@@ -30,8 +29,11 @@ from dolittle_cli.scaffold.types import (
     Foreign,
     Scalar,
     annotation,
+    definitions,
+    needs_of,
     seen_from_outside,
     take_over,
+    without_limits,
 )
 
 KEY_SOURCE: Final = "source"
@@ -82,7 +84,9 @@ def plan_projection(
     found = events_named(project.source, "projection", name, events)
     _check_key(found, key)
     methods = frozenset({"on", *(f"on_{snake(event.name)}" for event in found)})
-    parsed = parse_fields(fields, name, taken=methods) or _plain_fields(found, key)
+    parsed = parse_fields(
+        fields, name, taken=methods, values=project.source.values()
+    ) or _plain_fields(found, key)
     for event in found:
         parsed = [_shared(field, event) for field in parsed]
     check_enums_free(project.source, name, parsed)
@@ -109,7 +113,7 @@ def _plain_fields(events: list[DeclaredClass], key: str) -> list[Field]:
     if key == KEY_SOURCE:
         return [SOURCE_FIELD, COUNT]
     found = next(field for field in events[0].fields if field.name == key)
-    return [Field(key, found.type), *([COUNT] if key != COUNT.name else [])]
+    return [Field(key, without_limits(found.type)), *([COUNT] if key != COUNT.name else [])]
 
 
 def _shared(field: Field, event: DeclaredClass) -> Field:
@@ -159,17 +163,14 @@ def _code(
 ) -> dict[str, Any]:
     needs: list[Any] = [("dolittle", "on"), ("dolittle", "projection")]
     needs += [event_import(fold.event) for fold in folds]
-    for field in fields:
-        needs += [annotation(field.type), field.default]
-    if enum_classes(fields):
-        needs.append(("enum", "StrEnum"))
+    needs += needs_of(fields)
     if any(fold.takes_source for fold in folds):
         needs.append(("dolittle", "EventContext"))
     return {
         "imports": project.imports(*needs),
         "name": name,
         "key": "" if key == KEY_SOURCE else key,
-        "enums": enum_classes(fields),
+        **definitions(fields),
         "fields": field_lines(fields),
         "folds": folds,
     }
@@ -211,7 +212,7 @@ def _assigned(field: Field, values: Any) -> Node:
 
 def _as_typed(name: str, of: FieldType) -> str:
     """Return a field as it would be typed on the command line."""
-    text = str(annotation(of).node)
+    text = str(annotation(without_limits(of)).node)
     if isinstance(of, Foreign):
         return name
     return f"{name}:{text.replace(' | None', '?').replace(' ', '')}"

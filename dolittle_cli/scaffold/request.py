@@ -150,6 +150,10 @@ def plan_request(project: Project, made: Request) -> Plan:
 
             key = made.text("key") or KEY_SOURCE
             return plan_projection(project, made.name, made.words("on"), key, made.words(FIELDS))
+        case "value":
+            from dolittle_cli.scaffold.value import plan_value
+
+            return plan_value(project, made.name, made.words(FIELDS))
         case _:
             raise WrongUsage(
                 f"this dolittle does not know how to make: {made.command}",
