@@ -16,7 +16,8 @@ from dolittle.errors import ConfigurationError, DeclarationErrors, DolittleError
 from dolittle.runtime.configuration import FILE_NAME, Configuration, load_configuration
 from dolittle.runtime.delivery.lease import Lease
 from dolittle.runtime.ports import LOOPBACK, PortTaken, listen
-from dolittle.runtime.state import FailingPartition, SqliteState
+from dolittle.runtime.sqlite_state import SqliteState
+from dolittle.runtime.state import FailingPartition
 from dolittle_cli.project import DELIVERY_LOCK, STATE_FILE, STORE_FOLDER, Place, load, locate
 
 PYTHON_MIN: Final = (3, 11)

@@ -15,7 +15,7 @@ from dolittle.runtime.delivery.lease import Lease
 from dolittle.runtime.delivery.surroundings import Signal, Surroundings
 from dolittle.runtime.making import make_handler
 from dolittle.runtime.microservice import Microservice
-from dolittle.runtime.state import SqliteState
+from dolittle.runtime.sqlite_state import SqliteState
 from dolittle.store import EventStore
 
 

@@ -17,7 +17,8 @@ from dolittle.runtime.configuration import Configuration, RetryPolicy
 from dolittle.runtime.definition import Definition, define
 from dolittle.runtime.delivery.surroundings import Signal, Surroundings
 from dolittle.runtime.opening import open_tenants
-from dolittle.runtime.state import SqliteState, State
+from dolittle.runtime.sqlite_state import SqliteState
+from dolittle.runtime.state import State
 from dolittle.store import EventStore
 
 WAIT_S = 10.0

@@ -23,7 +23,7 @@ from dolittle.engines.memory import MemoryStore
 from dolittle.errors import NotYet, ProjectionFailed, Unknown
 from dolittle.execution import ExecutionContext
 from dolittle.runtime.definition import define
-from dolittle.runtime.state import SqliteState
+from dolittle.runtime.sqlite_state import SqliteState
 from dolittle.runtime.time_travel import (
     EventChange,
     FieldChange,

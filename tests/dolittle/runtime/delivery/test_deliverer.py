@@ -14,7 +14,8 @@ from dolittle.runtime.definition import define
 from dolittle.runtime.delivery import Deliverer
 from dolittle.runtime.delivery.deliverer import AGAIN_AFTER_S
 from dolittle.runtime.delivery.surroundings import Surroundings
-from dolittle.runtime.state import Change, Request, SqliteState
+from dolittle.runtime.sqlite_state import SqliteState
+from dolittle.runtime.state import Change, Request
 from dolittle.serialization import encode
 from dolittle.store import Commit, EventToCommit
 from dolittle.testing import HeldClock

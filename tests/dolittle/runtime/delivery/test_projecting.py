@@ -29,7 +29,8 @@ from dolittle.execution import ExecutionContext
 from dolittle.runtime.configuration import RetryPolicy
 from dolittle.runtime.definition import define
 from dolittle.runtime.delivery.projecting import ProjectionLoop
-from dolittle.runtime.state import Change, Processor, Request, SqliteState
+from dolittle.runtime.sqlite_state import SqliteState
+from dolittle.runtime.state import Change, Processor, Request
 from dolittle.serialization import encode
 from dolittle.store import Commit, EventToCommit
 from dolittle.testing import HeldClock

@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from dolittle.errors import StoreReadOnly
+from dolittle.runtime.sqlite_state import FORMAT, SqliteState
 from dolittle.runtime.state import (
-    FORMAT,
     Change,
     FailingPartition,
     Processor,
     Replay,
     Request,
-    SqliteState,
     active,
     newest,
 )
