@@ -53,8 +53,6 @@ async def prepare(service: Microservice, dishes: str, source: str = "Tacos") -> 
     return committed.position
 
 
-@pytest.mark.parametrize("make", [handler_for, async_handler_for])
-@pytest.mark.parametrize("concurrency", [1, 4])
 async def no_failures(service: Microservice) -> bool:
     return not (await service.processor_status("Announcer")).failing
 
