@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks.environment import load, machine, peers_python
+from benchmarks.environment import code, load, machine, peers_python
 from benchmarks.measuring import (
     QUICK,
     Contestant,
@@ -37,6 +37,10 @@ MODULES: Final = (
     "memory",
     "disk",
 )
+README: Final = Path(__file__).parent / "README.md"
+LAST_RUN: Final = "## The last full run\n"
+"""The heading in the README that is followed by the tables, up to the next heading."""
+
 SECONDS_MAX: Final = 600
 
 
@@ -76,9 +80,10 @@ class Run:
         self._data = BUILD / "bench-data"
         self._peers, self._why_no_peers = peers_python(BUILD)
         self.report = Report(
-            command="python -m benchmarks " + " ".join(sys.argv[1:]),
+            command=" ".join(["python -m benchmarks", *sys.argv[1:]]),
             date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",  # noqa: TID251 - a program's edge
             machine=machine(BUILD),
+            code=code(BUILD.parent),
             rounds=0,
             rows=chosen,
         )
@@ -154,6 +159,13 @@ class Run:
         print(f"{time.monotonic() - self._begin:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
+def with_last_run(readme: str, tables: str) -> str:
+    """Return the README with other tables."""
+    before, heading, after = readme.partition(LAST_RUN)
+    _, following, rest = after.partition("\n## ")
+    return f"{before}{LAST_RUN}\n{tables}{following}{rest}"
+
+
 def main() -> int:
     """Run what the arguments say; return the exit code."""
     every = rows()
@@ -176,6 +188,9 @@ def main() -> int:
     parser.add_argument(
         "--output", type=Path, default=BUILD / "bench.json", help="the file for all figures"
     )
+    parser.add_argument(
+        "--update-readme", action="store_true", help="put the tables into benchmarks/README.md"
+    )
     asked = parser.parse_args()
     scale = QUICK if asked.quick else Scale()
     if asked.rounds is not None:
@@ -187,6 +202,8 @@ def main() -> int:
     asked.output.parent.mkdir(parents=True, exist_ok=True)
     asked.output.write_text(report.json())
     asked.output.with_suffix(".md").write_text(report.markdown())
+    if asked.update_readme:
+        README.write_text(with_last_run(README.read_text(), report.markdown()))
     print(report.markdown())
     print(f"written to {asked.output} and {asked.output.with_suffix('.md')}", file=sys.stderr)
     return 1 if report.rounds == 0 else 0

@@ -67,6 +67,21 @@ def file_system(folder: Path) -> str:
     return kind
 
 
+def code(folder: Path) -> str:
+    """Return which commit of dolittle is measured, as far as git can tell."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
 def load() -> str:
     """Return the machine's load of the last minute."""
     return f"{os.getloadavg()[0]:.2f}"

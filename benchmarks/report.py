@@ -22,6 +22,7 @@ class Report:
     command: str
     date: str
     machine: str
+    code: str
     rounds: int
     rows: Sequence[Row]
     results: dict[str, Results] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Report:
         yield f"- Command: `{self.command}`, {self.rounds} interleaved rounds, medians."
         yield f"- Date: {self.date}; it took {self.taken_s:.0f} s."
         yield f"- Machine: {self.machine}."
+        yield f"- Code: {self.code}."
         yield f"- Load at the beginning and after each round: {', '.join(self.loads)}."
         for name, reason in self.failures.items():
             yield f"- Left out: {name}: {reason}."
@@ -98,6 +100,8 @@ class Report:
             "command": self.command,
             "date": self.date,
             "machine": self.machine,
+            "code": self.code,
+            "rounds": self.rounds,
             "loads": self.loads,
             "seconds": self.taken_s,
             "failures": self.failures,
