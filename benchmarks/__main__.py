@@ -161,7 +161,7 @@ class Run:
 
 def with_last_run(readme: str, tables: str) -> str:
     """Return the README with other tables."""
-    before, heading, after = readme.partition(LAST_RUN)
+    before, _, after = readme.partition(LAST_RUN)
     _, following, rest = after.partition("\n## ")
     return f"{before}{LAST_RUN}\n{tables}{following}{rest}"
 
