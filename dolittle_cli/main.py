@@ -36,6 +36,8 @@ class Mount(NamedTuple):
 COMMANDS: Final[dict[str, Mount]] = {
     "new": Mount("dolittle_cli.commands.new", "Make a new microservice or application."),
     "add": Mount("dolittle_cli.commands.add", "Add a thing to a microservice."),
+    "remove": Mount("dolittle_cli.commands.remove", "Remove a thing that was added."),
+    "undo": Mount("dolittle_cli.commands.undo", "Take back a command that changed the project."),
     "run": Mount("dolittle_cli.commands.run", "Run a microservice, or all of an application."),
     "perform": Mount("dolittle_cli.commands.perform", "Perform a command on an aggregate."),
     "events": Mount("dolittle_cli.commands.events", "See, append, verify and replay events."),

@@ -21,7 +21,7 @@ from dolittle_cli.scaffold.manifest import (
     with_record,
 )
 from dolittle_cli.scaffold.merge import unified
-from dolittle_cli.scaffold.plan import FileAction, Plan
+from dolittle_cli.scaffold.plan import Action, FileAction, Plan
 from dolittle_cli.scaffold.request import PROJECTS, Request
 from dolittle_cli.scaffold.settle import Ask, Resolution, refuse, resolution_of, settle
 from dolittle_cli.scaffold.write import write_plan
@@ -185,7 +185,8 @@ def _show(
         console.note("resolve them by hand, or take this back: dolittle undo")
         return
     if not plan.changes:
-        console.note(REMEMBERED_AGAIN if plan.manifest else nothing)
+        is_new = any(item.action is Action.CREATE for item in plan.manifest) and plan.files
+        console.note(REMEMBERED_AGAIN if is_new else nothing)
     for line in follow:
         console.note(f"next: {line}")
 

@@ -1,0 +1,215 @@
+"""Plans to take back a command: what it did is undone, what its owner did since stays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.scaffold.manifest import FileRecord, Manifest, Record
+from dolittle_cli.scaffold.merge import merge
+from dolittle_cli.scaffold.plan import Action, FileAction, Kept, Plan, read_text
+from dolittle_cli.scaffold.references import importers, module_of
+from dolittle_cli.scaffold.request import PROJECTS
+
+NAMED_MAX: Final = 10
+"""How many of the things that depend on a command are named."""
+
+
+class BuiltUpon(CommandLineError):
+    """Something else depends on what is to be taken away.
+
+    Attributes:
+        what: What was to be taken away.
+        dependents: What depends on it, in words.
+    """
+
+    code = "built-upon"
+
+    def __init__(self, what: str, dependents: Collection[str], hint: str) -> None:
+        self.what, self.dependents = what, tuple(dependents)
+        named = list(self.dependents[:NAMED_MAX])
+        if len(self.dependents) > NAMED_MAX:
+            named.append(f"and {len(self.dependents) - NAMED_MAX} more")
+        super().__init__(f"{what} is built upon by: {', '.join(named)}", hint=hint)
+
+
+def find_record(manifest: Manifest, which: str) -> Record:
+    """Return the record of a command.
+
+    Args:
+        manifest: What is remembered.
+        which: Its number, or the whole name of its record; empty: the last one.
+
+    Raises:
+        WrongUsage: There is none, or two branches have used the number.
+    """
+    if not manifest.records:
+        raise WrongUsage(
+            "there is nothing to take back: no command is remembered here",
+            hint="what git or another version control remembers is not lost",
+        )
+    if not which:
+        return manifest.records[-1]
+    found = [
+        record
+        for record in manifest.records
+        if which in (f"{record.number:04}-{record.slug}", f"{record.number:04}-{record.slug}.json")
+        or (which.isdecimal() and int(which) == record.number)
+    ]
+    if not found:
+        raise WrongUsage(
+            f"there is no command {which}", hint="see all of them with dolittle undo --list"
+        )
+    if len(found) > 1:
+        names = ", ".join(f"{record.number:04}-{record.slug}" for record in found)
+        raise WrongUsage(f"there are several commands {which}", hint=f"name one: {names}")
+    return found[0]
+
+
+def plan_undo(root: Path, manifest: Manifest, record: Record, *, force: bool) -> Plan:
+    """Plan to take back one command.
+
+    What it created and nobody changed is deleted, what it edited is edited back, and what it
+    deleted is created again. Where the owner has changed something since, the change back is
+    merged into it, or, where it cannot be, the file stays and is named.
+
+    Args:
+        root: The project's folder.
+        manifest: What is remembered.
+        record: The command's.
+        force: Do it though something is built upon it.
+
+    Raises:
+        BuiltUpon: Later commands changed the same files, or others import what would go.
+        WrongUsage: It is the command that made the whole project, and ``force`` is not given.
+    """
+    is_project = any(key.partition(" ")[0] in PROJECTS for key in record.things)
+    if is_project and record.command.startswith("dolittle new") and not force:
+        raise WrongUsage(
+            f"that would take back the project itself: {record.command}",
+            hint="if that is meant, say --force, or delete the folder",
+        )
+    undoing = _Undoing(root, record)
+    actions, kept = undoing.actions()
+    if not force:
+        dependents = [*_later(manifest, record), *_importers(root, actions)]
+        if dependents:
+            raise BuiltUpon(
+                f"{record.number} ({record.command})",
+                dependents,
+                "take those back first, or say --force",
+            )
+    return Plan(root, tuple(actions), kept=tuple(kept), manifest=(forget(root, record),))
+
+
+def plan_abort(root: Path, record: Record) -> Plan:
+    """Plan to restore what was before an update with conflicts.
+
+    A file with a conflict in it gets its text from before, whatever was done to it since;
+    everything else goes back as with :func:`plan_undo`.
+    """
+    actions, kept = _Undoing(root, record).actions(restores_conflicts=True)
+    return Plan(root, tuple(actions), kept=tuple(kept), manifest=(forget(root, record),))
+
+
+def forget(root: Path, record: Record) -> FileAction:
+    """Return the deletion of a record."""
+    return FileAction(Action.DELETE, record.path, before=read_text(root, record.path) or "")
+
+
+def is_shared(root: Path, path: str, deleted: Collection[str]) -> bool:
+    """Tell whether a package's ``__init__.py`` is needed by what stays in its folder."""
+    place = root / path
+    if place.name != "__init__.py":
+        return False
+    rest = (other for other in place.parent.glob("**/*.py") if other != place)
+    return any(other.relative_to(root).as_posix() not in deleted for other in rest)
+
+
+@dataclass(frozen=True)
+class _Undoing:
+    """A project's folder, and the command to take back."""
+
+    root: Path
+    record: Record
+
+    def actions(self, *, restores_conflicts: bool = False) -> tuple[list[FileAction], list[Kept]]:
+        """Return what to do to each file, and what stays."""
+        actions: list[FileAction] = []
+        kept: list[Kept] = []
+        for path, file in sorted(self.record.files.items()):
+            if file.before == file.after:
+                continue
+            found = read_text(self.root, path)
+            if restores_conflicts and found is not None and _had_conflict(file):
+                done: FileAction | str = _back(path, found, file.before)
+            else:
+                done = _undone(path, file, found)
+            if isinstance(done, str):
+                kept.append(Kept(path, done))
+            else:
+                actions.append(done)
+        deleted = {item.path for item in actions if item.action is Action.DELETE}
+        for item in list(actions):
+            if item.action is Action.DELETE and is_shared(self.root, item.path, deleted):
+                actions.remove(item)
+                kept.append(Kept(item.path, "stays: other things are in its folder"))
+        return actions, kept
+
+
+def _undone(path: str, file: FileRecord, found: str | None) -> FileAction | str:
+    """Return what to do to a file, or in words why it stays."""
+    if found == file.before:
+        return FileAction(Action.IDENTICAL, path, found or "", found or "")
+    if file.before is None:
+        if found is None or found == file.after:
+            return _back(path, found, None)
+        return "stays: it was changed since it was generated"
+    if file.after is None:
+        if found is None:
+            return _back(path, None, file.before)
+        return "stays: somebody has made it again since"
+    if found is None:
+        return "stays deleted"
+    if found == file.after:
+        return _back(path, found, file.before)
+    merged = merge(file.after, found, file.before, is_python=path.endswith(".py"))
+    if merged.conflicts:
+        return "stays: it was changed since, in the same place"
+    return _back(path, found, merged.text)
+
+
+def _back(path: str, found: str | None, text: str | None) -> FileAction:
+    if text is None:
+        if found is None:
+            return FileAction(Action.IDENTICAL, path)
+        return FileAction(Action.DELETE, path, before=found)
+    if found is None:
+        return FileAction(Action.CREATE, path, text)
+    action = Action.IDENTICAL if found == text else Action.EDIT
+    return FileAction(action, path, text, found)
+
+
+def _had_conflict(file: FileRecord) -> bool:
+    from dolittle_cli.scaffold.merge import has_markers
+
+    return file.after is not None and has_markers(file.after)
+
+
+def _later(manifest: Manifest, record: Record) -> list[str]:
+    """Name the later commands that changed the same files."""
+    place = manifest.records.index(record)
+    return [
+        f"{later.number} ({later.command})"
+        for later in manifest.records[place + 1 :]
+        if set(later.files) & {p for p, f in record.files.items() if f.before != f.after}
+    ]
+
+
+def _importers(root: Path, actions: list[FileAction]) -> list[str]:
+    deleted = {item.path for item in actions if item.action is Action.DELETE}
+    modules = {module_of(path) for path in deleted if path.endswith(".py")}
+    return list(map(str, importers(root, modules, deleted)))
