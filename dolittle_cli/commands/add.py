@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dolittle_cli.commands.add_to_code import value
+from dolittle_cli.commands.add_to_code import command, value
 from dolittle_cli.console import Console
 from dolittle_cli.options import JsonOption, ProjectOption
 from dolittle_cli.scaffold.opening import open_for_change
@@ -209,6 +209,7 @@ def projection(
 
 
 app.command()(value)
+app.command()(command)
 
 
 def _parted(

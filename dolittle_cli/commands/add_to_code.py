@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -15,7 +17,7 @@ from dolittle_cli.scaffold.options import (
     FieldsArgument,
     OnConflictOption,
 )
-from dolittle_cli.scaffold.outcome import carry_out
+from dolittle_cli.scaffold.outcome import Showing, carry_out, carry_out_edit
 from dolittle_cli.scaffold.request import plan_request, request
 
 
@@ -44,3 +46,61 @@ def value(
         on_conflict=on_conflict,
         request=made,
     )
+
+
+def command(
+    aggregate: Annotated[str, typer.Argument(metavar="AGGREGATE", help="One that is there.")],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="E.g. prepare_dish.")],
+    fields: FieldsArgument = None,
+    event: Annotated[
+        str,
+        typer.Option(
+            "--event",
+            metavar="EVENT",
+            help="The event it applies, one that is there or a new one. "
+            "Default: made of METHOD, prepare_dish gives DishPrepared.",
+            show_default=False,
+        ),
+    ] = "",
+    dry_run: DryRunOption = False,
+    diff: DiffOption = False,
+    as_json: JsonOption = False,
+    project: ProjectOption = None,
+) -> None:
+    """Add a command to an aggregate root that is there, with its event and a test.
+
+    The class is edited at places that its syntax tree names; where that is not sure, the lines
+    to paste are printed, and nothing is written.
+
+    Example: dolittle add command Kitchen prepare_dish dish:str chef:str
+    """
+    from dolittle_cli.scaffold.command import plan_command
+    from dolittle_cli.scaffold.project import typed_values
+
+    opened = open_for_change(project, dry_run=dry_run)
+    with _pasted():
+        planned = plan_command(opened, aggregate, method, fields or [], event)
+    typed = request("command", aggregate, fields=[method, *(fields or [])], event=event)
+    values = typed_values(planned.event.fields)
+    perform = " ".join([f'dolittle perform {aggregate} "a source" {method}', *values])
+    carry_out_edit(
+        planned.plan,
+        Console(),
+        Showing(dry_run, as_json, diff),
+        typed,
+        made=request("event", planned.event.name, fields=fields) if planned.is_new else None,
+        follow=["dolittle run", perform],
+    )
+
+
+@contextmanager
+def _pasted() -> Iterator[None]:
+    """Print what its owner is to paste into a file that is not edited."""
+    from dolittle_cli.scaffold.editing import NotSure
+
+    try:
+        yield
+    except NotSure as error:
+        for line in error.lines:
+            Console().data(line)
+        raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from dolittle_cli.scaffold.project import (
 from dolittle_cli.scaffold.samples import sample
 from dolittle_cli.scaffold.source import DeclaredClass
 from dolittle_cli.scaffold.types import (
+    Code,
     Field,
     annotation,
     definitions,
@@ -35,7 +36,7 @@ from dolittle_cli.scaffold.types import (
 TITLE_CHARACTERS_MAX: Final = 75
 """Characters of a test's name, so that its ``def`` fits on a line."""
 
-_OWN_NAMES: Final = frozenset(
+OWN_NAMES: Final = frozenset(
     {"on", *(name for name in dir(AggregateRoot) if not name.startswith("_"))}
 )
 
@@ -81,7 +82,7 @@ def plan_aggregate(
     check_class_name("aggregate", name)
     project.source.check_free("aggregate", name)
     methods = _commands(project, name, commands)
-    taken = _OWN_NAMES.union(*((method.name, method.fold) for method in methods))
+    taken = OWN_NAMES.union(*((method.name, method.fold) for method in methods))
     parsed = [
         _with_default(field)
         for field in parse_fields(fields, name, taken=taken, values=project.source.values())
@@ -105,12 +106,7 @@ def _commands(project: Project, name: str, commands: Sequence[str]) -> list[Comm
             raise WrongUsage(
                 f"{text!r} is no command", hint="write method=Event: prepare_dish=DishPrepared"
             )
-        check_method_name(method_name, taken=[*_OWN_NAMES, *(item.name for item in methods)])
-        if method_name.startswith("on_"):
-            raise WrongUsage(
-                f"{method_name!r} is no name for a command: on_ is for what follows from events",
-                hint="name a command in the imperative: prepare_dish",
-            )
+        check_command_name(method_name, [item.name for item in methods])
         found = CommandMethod(method_name, project.source.event(event_name))
         if found.fold in [item.fold for item in methods]:
             raise WrongUsage(
@@ -119,6 +115,20 @@ def _commands(project: Project, name: str, commands: Sequence[str]) -> list[Comm
             )
         methods.append(found)
     return methods
+
+
+def check_command_name(name: str, taken: Collection[str]) -> None:
+    """Refuse what cannot name a command.
+
+    Raises:
+        WrongUsage: It is no name, is taken, or is that of a fold.
+    """
+    check_method_name(name, taken=[*OWN_NAMES, *taken])
+    if name.startswith("on_"):
+        raise WrongUsage(
+            f"{name!r} is no name for a command: on_ is for what follows from events",
+            hint="name a command in the imperative: prepare_dish",
+        )
 
 
 def _with_default(field: Field) -> Field:
@@ -143,14 +153,15 @@ def _shared(field: Field, event: DeclaredClass) -> Field:
     return field
 
 
-def _matching(fields: list[Field], event: DeclaredClass) -> list[str]:
+def _matching(fields: Sequence[Field], event: DeclaredClass) -> list[str]:
     """Return the fields that take over a value of an event."""
     types = {found.name: found.type for found in event.fields}
-    return [
-        field.name
-        for field in fields
-        if field.name in types and take_over(field, types[field.name]) == field
-    ]
+    matching = []
+    for field in fields:
+        taken = take_over(field, types[field.name]) if field.name in types else None
+        if taken is not None and taken.type == field.type:
+            matching.append(field.name)
+    return matching
 
 
 def _code(
@@ -168,19 +179,51 @@ def _code(
         "name": name,
         **definitions(fields),
         "fields": field_lines(fields),
-        "commands": [
-            {
-                "event": method.event.name,
-                "fold": method.fold,
-                "definition": definition(method.name, _parameters(method.parameters)),
-                "applied": call(
-                    method.event.name, [f"{f.name}={f.name}" for f in method.parameters]
-                ),
-                "matching": _matching(fields, method.event),
-            }
-            for method in methods
-        ],
+        "commands": [code_of(method, fields) for method in methods],
     }
+
+
+def code_of(method: CommandMethod, fields: Sequence[Field]) -> dict[str, Any]:
+    """Return what a template is given of a command.
+
+    Args:
+        method: The command.
+        fields: Those of its aggregate root.
+    """
+    return {
+        "event": method.event.name,
+        "fold": method.fold,
+        "definition": definition(method.name, _parameters(method.parameters)),
+        "applied": call(method.event.name, [f"{f.name}={f.name}" for f in method.parameters]),
+        "matching": _matching(fields, method.event),
+    }
+
+
+def test_of(
+    name: str, method: CommandMethod, fields: Sequence[Field]
+) -> tuple[dict[str, Any], Code]:
+    """Return what the template of a command's test is given, and the event that it expects.
+
+    Args:
+        name: Of the aggregate root.
+        method: The command.
+        fields: Those of the aggregate root.
+
+    Raises:
+        CommandLineError: No test value can be made up for a field of the event.
+    """
+    event = sample_event(method.event)
+    values = [keyword(field, value.node) for field, value in event.values.items()]
+    state = [keyword(f, event.values[f].node) for f in _matching(fields, method.event)
+             if f in event.values]  # fmt: skip
+    title = f"{method.name}_applies_{snake(method.event.name)}"
+    found = {
+        "title": title if len(title) <= TITLE_CHARACTERS_MAX else method.name,
+        "when": call(f'given({name}, "a source").when', [f"{name}.{method.name}", *values]),
+        "then": call("done.then", [event.code.node]),
+        "then_state": call("done.then_state", state) if state else "",
+    }
+    return found, event.code
 
 
 def _parameters(fields: Sequence[Field]) -> list[Node]:
@@ -206,20 +249,9 @@ def _test(
     begins = [keyword(field.name, field.default.node) for field in outside if field.default]
     commands = []
     for method in methods:
-        event = sample_event(method.event)
-        needs.append(event.code)
-        values = [keyword(field, value.node) for field, value in event.values.items()]
-        state = [keyword(f, event.values[f].node) for f in _matching(fields, method.event)
-                 if f in event.values]  # fmt: skip
-        title = f"{method.name}_applies_{snake(method.event.name)}"
-        commands.append(
-            {
-                "title": title if len(title) <= TITLE_CHARACTERS_MAX else method.name,
-                "when": call(f'given({name}, "a source").when', [f"{name}.{method.name}", *values]),
-                "then": call("done.then", [event.code.node]),
-                "then_state": call("done.then_state", state) if state else "",
-            }
-        )
+        tested, expected = test_of(name, method, fields)
+        commands.append(tested)
+        needs.append(expected)
     if not begins and not methods:
         begins = ["version=0"]
     return {

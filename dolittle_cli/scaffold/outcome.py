@@ -22,7 +22,7 @@ from dolittle_cli.scaffold.manifest import (
 )
 from dolittle_cli.scaffold.merge import unified
 from dolittle_cli.scaffold.plan import Action, FileAction, Plan
-from dolittle_cli.scaffold.request import PROJECTS, Request
+from dolittle_cli.scaffold.request import FIELDS, PROJECTS, Request
 from dolittle_cli.scaffold.settle import Ask, Resolution, refuse, resolution_of, settle
 from dolittle_cli.scaffold.write import write_plan
 
@@ -92,6 +92,45 @@ def carry_out(
     settled = remember(settled, manifest, request)
     finish(settled, console, Showing(dry_run, as_json, diff), follow=follow)
     return settled
+
+
+def carry_out_edit(
+    plan: Plan,
+    console: Console,
+    showing: Showing,
+    typed: Request,
+    *,
+    made: Request | None,
+    follow: Sequence[str],
+) -> None:
+    """Write or show a plan that edits what its owner has, and remember it, so that it is undone.
+
+    Args:
+        plan: What is to be done.
+        console: Where to show it.
+        showing: How.
+        typed: The command.
+        made: A thing that is generated along with it; ``None``: nothing is.
+        follow: The commands to type next.
+
+    Raises:
+        CommandLineError: It could not be written, or a file that would be generated is there
+            with another text; the project is as before.
+    """
+    manifest = read_manifest(plan.root)
+    owner = made.key if made else ""
+    settled = settle(plan, manifest, owner, refuse)
+    words = typed.words(FIELDS)[:1]
+    record = record_of(
+        settled,
+        manifest,
+        typed.command,
+        slug_of("add", typed.kind, typed.name, *words),
+        version("dolittle-cli"),
+        {made.key: made} if made else {},
+        owner=owner,
+    )
+    finish(with_record(settled, record), console, showing, follow=follow)
 
 
 def remember(plan: Plan, manifest: Manifest, request: Request | None) -> Plan:
