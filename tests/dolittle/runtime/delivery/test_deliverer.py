@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from dolittle.runtime.delivery.surroundings import Surroundings
 from dolittle.runtime.sqlite_state import SqliteState
 from dolittle.runtime.state import Change, Request
 from dolittle.serialization import encode
-from dolittle.store import Commit, EventToCommit
+from dolittle.store import Commit, EventToCommit, Page, Selection
 from dolittle.testing import HeldClock
 
 Until = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -247,3 +247,41 @@ async def test_only_the_named_handlers_are_delivered_to(
     await deliverer.stop()
     assert recorder.handled == []
     assert [item.name for item in await state.processors()] == ["DishCounter"]
+
+
+class SlowStore(MemoryStore):
+    """A store whose pages hold two events and take a while to come."""
+
+    async def read(self, selection: Selection) -> AsyncIterator[Page]:
+        async for page in super().read(selection):
+            for _ in range(5):
+                await asyncio.sleep(0)
+            yield page
+
+
+async def test_a_page_that_comes_after_a_failure_does_not_overtake_it(
+    surroundings: Callable[..., Surroundings], until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dolittle.engines.memory.PAGE_EVENTS", 2)
+    handled: list[str] = []
+    tries = 0
+
+    @event_handler(partitioned=False)
+    class Flaky:
+        @handles(DishPrepared)
+        async def handle(self, event: DishPrepared) -> None:
+            nonlocal tries
+            tries += 1
+            if tries % 3 == 1:
+                raise ValueError(event.dish)
+            handled.append(event.dish)
+
+    store = SlowStore()
+    definition = define("kitchen", [DishPrepared, Flaky])
+    retry = RetryPolicy(attempts_max=10_000, delay_s=0, delay_s_max=0)
+    deliverer = deliverer_for(surroundings(definition, store=store, retry=retry), Flaky)
+    await append(store, "abcdefghijkl")
+    await deliverer.start()
+    await until(lambda: "l" in handled)
+    await deliverer.stop()
+    assert "".join(handled) == "abcdefghijkl"
