@@ -19,7 +19,9 @@ def remove(
     json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
-    """Remove a thing with its tests: what was generated for it and nobody changed.
+    """Remove a thing that was added.
+
+    What was generated for it and nobody changed goes, its tests too.
 
     What you have changed stays and is named. If something else imports it, nothing is done.
 

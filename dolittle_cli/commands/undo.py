@@ -28,7 +28,9 @@ def undo(
     json: JsonOption = False,
     project: ProjectOption = None,
 ) -> None:
-    """Take back the last command that changed the project, or the one of a number.
+    """Take back a command that changed the project.
+
+    By default the last one.
 
     What was generated and nobody changed goes; what you have changed stays and is named.
     Once more walks back further.

@@ -23,14 +23,11 @@ from dolittle_cli.scaffold.types import (
     definitions,
     limits_of,
     needs_of,
-    python_text,
     seen_from_outside,
 )
 
 
-def plan_event(
-    project: Project, name: str, fields: Sequence[str], *, public: bool, stored_id: str = ""
-) -> Plan:
+def plan_event(project: Project, name: str, fields: Sequence[str], *, public: bool) -> Plan:
     """Plan an event type.
 
     Args:
@@ -38,7 +35,6 @@ def plan_event(
         name: Like ``DishPrepared``.
         fields: As they are typed: ``dish:str``.
         public: Whether other microservices may read its events.
-        stored_id: The id that it is stored under; empty: its name.
 
     Raises:
         WrongUsage: A name or a field cannot be used, is taken, or a file would be overwritten.
@@ -63,7 +59,7 @@ def plan_event(
             "imports": project.imports(*needs_of(parsed), ("dolittle", "event_type")),
             "name": name,
             "words": words(name),
-            "options": _options(public=public, stored_id=stored_id),
+            "public": public,
             **definitions(parsed),
             "fields": field_lines(parsed),
         },
@@ -75,12 +71,6 @@ def plan_event(
             "content": Group("{", entries, "}", "collection"),
         },
     )
-
-
-def _options(*, public: bool, stored_id: str) -> str:
-    """Return what stands in the parentheses of ``@event_type``; empty: they are left out."""
-    parts = [python_text(stored_id)] if stored_id else []
-    return ", ".join([*parts, *(["public=True"] if public else [])])
 
 
 def check_enums_free(source: Source, owner: str, fields: Sequence[Field]) -> None:

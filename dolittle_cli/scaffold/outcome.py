@@ -87,7 +87,7 @@ def carry_out(
     resolve = _way(console, on_conflict, can_ask=not as_json)
     manifest = read_manifest(plan.root)
     if request is not None:
-        _check_leaves_nothing_out(manifest, request)
+        request = _checked(manifest, request)
     settled = settle(plan, manifest, request.key if request else "", resolve)
     settled = remember(settled, manifest, request)
     finish(settled, console, Showing(dry_run, as_json, diff), follow=follow)
@@ -236,14 +236,17 @@ def show_diff(plan: Plan, console: Console) -> None:
         console.data(console.painted_diff(line))
 
 
-def _check_leaves_nothing_out(manifest: Manifest, request: Request) -> None:
-    """Refuse a request for a thing that is there which leaves out what it has.
+def _checked(manifest: Manifest, request: Request) -> Request:
+    """Return a request with the stored id that its thing has.
 
     Raises:
-        WrongUsage: It does; a merge would take that away.
+        WrongUsage: The thing is there, and has what this command leaves out; a merge would take
+            that away.
     """
     known = manifest.thing(request.key)
-    missing = request.left_out(known.request) if known else []
+    if known is None:
+        return request
+    missing = request.left_out(known.request)
     if missing:
         raise WrongUsage(
             f"the {request.key} is there already, and this command leaves out what it has: "
@@ -251,6 +254,7 @@ def _check_leaves_nothing_out(manifest: Manifest, request: Request) -> None:
             hint="repeat that too, take another name, or take the thing away first: "
             f"dolittle remove {request.key}",
         )
+    return request.with_id_of(known.request)
 
 
 def _way(console: Console, on_conflict: str, *, can_ask: bool) -> Ask:

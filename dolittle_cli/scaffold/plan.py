@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,14 @@ def plan_files(
         else:
             files.append(FileAction(Action.CONFLICT, path, text, found, generated))
     return Plan(root, tuple(files), title)
+
+
+def replan(item: FileAction) -> FileAction:
+    """Return an unsettled action whose text was changed: created, identical or a conflict."""
+    if item.action is Action.CREATE:
+        return item
+    action = Action.IDENTICAL if item.text == item.before else Action.CONFLICT
+    return replace(item, action=action)
 
 
 def read_text(root: Path, path: str) -> str | None:

@@ -24,6 +24,9 @@ PROJECTS: Final = frozenset({"microservice", "application"})
 FIELDS: Final = "fields"
 """The answer that is typed without the name of an option."""
 
+ID: Final = "id"
+"""The answer that is not typed: the id under which a thing is stored since it was renamed."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -52,7 +55,7 @@ class Request:
         words = ["dolittle", verb, self.kind, *([self.name] if self.name else [])]
         words += self._listed(FIELDS)
         for option in self.answers:
-            if option == FIELDS:
+            if option in (FIELDS, ID):
                 continue
             flag = f"--{option.replace('_', '-')}"
             if self.answers[option] is True:
@@ -89,6 +92,12 @@ class Request:
         answers = {option: change(answer) for option, answer in self.answers.items()}
         return replace(self, name=new if self.name == old else self.name, answers=answers)
 
+    def with_id_of(self, earlier: Request) -> Request:
+        """Return the request with the stored id of an earlier one for the same thing."""
+        if ID in self.answers or ID not in earlier.answers:
+            return self
+        return replace(self, answers={**self.answers, ID: earlier.answers[ID]})
+
     def left_out(self, earlier: Request) -> list[str]:
         """Return what an earlier request for the same thing had and this one does not.
 
@@ -121,21 +130,27 @@ def request(kind: str, name: str, **answers: Answer | list[str] | None) -> Reque
 def plan_request(project: Project, made: Request) -> Plan:
     """Plan what a request asks for, from the project's source as it is now.
 
+    A thing that was renamed keeps the id that it is stored under.
+
     Raises:
         WrongUsage: It can no longer be made: an event that it names is gone, for example.
         CommandLineError: Something of the project cannot be read.
     """
+    from dolittle_cli.scaffold.manifest import read_manifest
+    from dolittle_cli.scaffold.stored_id import planned_with_id
+
+    known = read_manifest(project.root).thing(made.key) if not made.text(ID) else None
+    stored_id = made.text(ID) or (known.request.text(ID) if known else "")
+    plan = _plan(project, made)
+    return planned_with_id(plan, made.name, stored_id) if stored_id else plan
+
+
+def _plan(project: Project, made: Request) -> Plan:
     match made.kind:
         case "event":
             from dolittle_cli.scaffold.event import plan_event
 
-            return plan_event(
-                project,
-                made.name,
-                made.words(FIELDS),
-                public=made.flag("public"),
-                stored_id=made.text("id"),
-            )
+            return plan_event(project, made.name, made.words(FIELDS), public=made.flag("public"))
         case "aggregate":
             from dolittle_cli.scaffold.aggregate import plan_aggregate
 
