@@ -2,7 +2,7 @@
 
 from dolittle.testing.aggregates import Given, Performed, given
 from dolittle.testing.clock import HeldClock
-from dolittle.testing.declared import stored_content
+from dolittle.testing.declared import read_content, stored_content
 from dolittle.testing.events import GivenEvents, event_context, given_events
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "event_context",
     "given",
     "given_events",
+    "read_content",
     "stored_content",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,10 +13,13 @@ import msgspec
 from dolittle.declarations import MARK, Declaration, Problem
 from dolittle.errors import DeclarationErrors, PayloadDoesNotFit
 from dolittle.events import EventTypeDeclaration, check_event_type, event_type_of
-from dolittle.serialization import encode
+from dolittle.serialization import EventTypes, encode
+from dolittle.store import CommitHeader, CommittedEvent
+from dolittle.upcasters import chains, check_upcasters, upcaster_declaration_of
 from dolittle.values import ValueDeclaration, check_value
 
 D = TypeVar("D", bound=Declaration)
+T = TypeVar("T")
 
 
 def checked(declaration: D, check: Callable[[D], None]) -> D:
@@ -57,6 +62,42 @@ def stored_content(event: object) -> dict[str, Any]:
         stored_and_read([event])
     content: dict[str, Any] = msgspec.json.decode(encode(event))
     return content
+
+
+def read_content(
+    event_class: type[T], content: Mapping[str, Any], *, generation: int, upcasters: Any = ()
+) -> T:
+    """Return a stored event's content as it is read now, through the upcasters of its class.
+
+    Args:
+        event_class: The event type, in its newest generation.
+        content: JSON values by field, as that generation was stored.
+        generation: The generation that the content is of, from 1.
+        upcasters: The functions; default: those of the module of the class.
+
+    Raises:
+        DeclarationErrors: The event type cannot be stored, or an upcaster is missing.
+        UnreadableEvent: An upcaster failed, or what it made does not fit the class.
+    """
+    module = sys.modules[event_class.__module__]
+    found = [
+        item
+        for item in map(upcaster_declaration_of, upcasters or vars(module).values())
+        if item is not None and item.event_class is event_class
+    ]
+    event_type = event_type_of(event_class)
+    declaration = vars(event_class).get(MARK)
+    if event_type is None or not isinstance(declaration, EventTypeDeclaration):
+        raise TypeError(f"{event_class.__name__} is no event type")
+    checked(declaration, check_event_type)
+    _refuse(event_class, check_upcasters([declaration], found))
+    header = CommitHeader("test", datetime(2026, 1, 1, tzinfo=UTC), "test")
+    stored = CommittedEvent(
+        0, header, 0, event_type.id, generation, "a source", "", 0, False,
+        msgspec.json.encode(content),
+    )  # fmt: skip
+    read: T = EventTypes([event_class], chains(found)).decode(stored)
+    return read
 
 
 def _stored_and_read(event: object) -> object:

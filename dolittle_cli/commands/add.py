@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dolittle_cli.commands.add_to_code import command, value
+from dolittle_cli.commands.add_to_code import command, generation, value
 from dolittle_cli.console import Console
 from dolittle_cli.options import JsonOption, ProjectOption
 from dolittle_cli.scaffold.opening import open_for_change
@@ -210,6 +210,7 @@ def projection(
 
 app.command()(value)
 app.command()(command)
+app.command()(generation)
 
 
 def _parted(

@@ -93,6 +93,36 @@ def command(
     )
 
 
+def generation(
+    event: Annotated[str, typer.Argument(metavar="EVENT", help="One that is there.")],
+    fields: FieldsArgument = None,
+    dry_run: DryRunOption = False,
+    diff: DiffOption = False,
+    as_json: JsonOption = False,
+    project: ProjectOption = None,
+) -> None:
+    """Add the next generation of an event type: new fields, an upcaster and a test.
+
+    Events that are stored stay as they are; the upcaster says what they are read with, which is
+    the default of each new field. Without fields, it is for you to change.
+
+    Example: dolittle add generation DishPrepared minutes:int=0
+    """
+    from dolittle_cli.scaffold.generation import plan_generation
+
+    opened = open_for_change(project, dry_run=dry_run)
+    with _pasted():
+        plan = plan_generation(opened, event, fields or [])
+    carry_out_edit(
+        plan,
+        Console(),
+        Showing(dry_run, as_json, diff),
+        request("generation", event, fields=fields),
+        made=None,
+        follow=["dolittle types list", "dolittle run"],
+    )
+
+
 @contextmanager
 def _pasted() -> Iterator[None]:
     """Print what its owner is to paste into a file that is not edited."""

@@ -1,0 +1,309 @@
+"""Plans the next generation of an event type: its new fields, its upcaster and a test."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.scaffold.editing import ModuleEdit, NotSure, first_line
+from dolittle_cli.scaffold.event import check_enums_free
+from dolittle_cli.scaffold.fields import parse_fields
+from dolittle_cli.scaffold.layout import Group, Node, assignment, call, keyword, statement
+from dolittle_cli.scaffold.names import snake, words
+from dolittle_cli.scaffold.plan import Action, FileAction, Plan, read_text
+from dolittle_cli.scaffold.project import Project, field_lines, sample_event
+from dolittle_cli.scaffold.render import render
+from dolittle_cli.scaffold.samples import entry, sample, stored_sample
+from dolittle_cli.scaffold.source import DeclaredClass
+from dolittle_cli.scaffold.types import (
+    Code,
+    Constrained,
+    Enumerated,
+    Field,
+    FieldType,
+    Maybe,
+    Scalar,
+    definitions,
+    member,
+    needs_of,
+    python_text,
+    seen_from_outside,
+)
+
+_EMPTY: Final = "; that is all there is to say."
+"""How the docstring of a generated event type without fields ends."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step from one generation of an event type to the next.
+
+    Attributes:
+        event: As it is before.
+        before: The generation's number before.
+        fields: What is new.
+    """
+
+    event: DeclaredClass
+    before: int
+    fields: tuple[Field, ...]
+
+    @property
+    def function(self) -> str:
+        """The name of the upcaster."""
+        return f"{snake(self.event.name)}_to_generation_{self.before + 1}"
+
+
+def plan_generation(project: Project, name: str, fields: Sequence[str]) -> Plan:
+    """Plan the next generation of an event type.
+
+    A field has a default, which is what older events are read with.
+
+    Args:
+        project: What it is in.
+        name: The class name of an event type.
+        fields: What is new, as they are typed: ``currency:str=EUR``.
+
+    Raises:
+        WrongUsage: There is no such event type, or a field cannot be used or has no default.
+        NotSure: A file is written in a way that an edit could spoil.
+        CommandLineError: A file cannot be read, or no stored example can be made up.
+    """
+    event = project.source.event(name)
+    taken = [field.name for field in event.fields]
+    parsed = parse_fields(fields, name, taken=taken, values=project.source.values())
+    for field in parsed:
+        if field.default is None:
+            raise WrongUsage(
+                f"field {field.name!r}: the events that are stored already have no {field.name}, "
+                "and nothing says what is read in its place",
+                hint=f"give it a default, or let it be absent: '{field.name}:…?'",
+            )
+    check_enums_free(project.source, name, parsed)
+    path = event.path.relative_to(project.root).as_posix()
+    edit = ModuleEdit(path, read_text(project.root, path) or "")
+    node = edit.class_named(name)
+    decorator = _decorator_of(edit, node)
+    step = _Step(event, _generation(edit, decorator), tuple(parsed))
+    files = [_edit_class(project, edit, node, decorator, step), _edit_test(project, step)]
+    return Plan(project.root, tuple(sorted(files, key=lambda item: item.path)))
+
+
+def _decorator_of(edit: ModuleEdit, node: ast.ClassDef) -> ast.expr:
+    for item in node.decorator_list:
+        target = item.func if isinstance(item, ast.Call) else item
+        if ast.unparse(target).rpartition(".")[2] == "event_type":
+            if not edit.stands_alone(item, before="@"):
+                raise NotSure(edit.path, "the decorator of the event type is laid out by hand")
+            return item
+    raise NotSure(edit.path, f"the decorator of {node.name} is none that is known here")
+
+
+def _generation(edit: ModuleEdit, decorator: ast.expr) -> int:
+    given = decorator.keywords if isinstance(decorator, ast.Call) else []
+    for item in given:
+        if item.arg == "generation":
+            if isinstance(item.value, ast.Constant) and isinstance(item.value.value, int):
+                return item.value.value
+            raise NotSure(edit.path, "the generation of the event type is no plain number")
+    return 1
+
+
+def _edit_class(
+    project: Project, edit: ModuleEdit, node: ast.ClassDef, decorator: ast.expr, step: _Step
+) -> FileAction:
+    text = read_text(project.root, edit.path) or ""
+    edit.replace(decorator.lineno, decorator.end_lineno or 0, _decorated(edit, decorator, step))
+    _define(edit, node, step)
+    _insert_fields(edit, node, step)
+    entries = tuple(entry(field.name, stored_default(field)) for field in step.fields)
+    values: dict[str, Any] = {
+        "name": step.event.name,
+        "before": step.before,
+        "after": step.before + 1,
+        "function": step.function,
+        "content": Group("{", ("**content", *entries), "}", "collection") if entries else "",
+    }
+    edit.append(render("generation/upcaster.py.jinja", values, project.root).rstrip("\n"))
+    needs = [("typing", "Any"), ("dolittle", "upcaster")]
+    for part in needs_of(step.fields):
+        needs += sorted(part.imports) if isinstance(part, Code) else [part]
+    edit.need(needs, project.package)
+    return FileAction(Action.EDIT, edit.path, edit.text(), text)
+
+
+def _decorated(edit: ModuleEdit, decorator: ast.expr, step: _Step) -> str:
+    number = keyword("generation", str(step.before + 1))
+    if not isinstance(decorator, ast.Call):
+        return statement("", call(f"@{edit.source_of(decorator)}", [number]))
+    items: list[Node] = [edit.source_of(item) for item in decorator.args]
+    others = [item for item in decorator.keywords if item.arg != "generation"]
+    items += [number, *(keyword(str(i.arg), edit.source_of(i.value)) for i in others)]
+    return statement("", call(f"@{edit.source_of(decorator.func)}", items))
+
+
+def _define(edit: ModuleEdit, node: ast.ClassDef, step: _Step) -> None:
+    """Put the enums and aliases of the new fields in front of the class."""
+    made = definitions(step.fields)
+    blocks = []
+    for name, values in made["enums"]:
+        lines = [f"    {member(value)} = {python_text(value)}" for value in values]
+        blocks.append("\n".join([f"class {name}(StrEnum):", *lines]))
+    blocks += [assignment(f"{alias} = ", written) for alias, written in made["aliases"]]
+    for block in blocks:
+        edit.insert_after(first_line(node) - 1, f"{block}\n\n")
+
+
+def _insert_fields(edit: ModuleEdit, node: ast.ClassDef, step: _Step) -> None:
+    if not step.fields:
+        return
+    text = "\n".join(
+        assignment(f"    {head} = ", default)
+        for head, default in field_lines(step.fields)
+        if default is not None
+    )
+    there = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+    docstring = ast.get_docstring(node) or ""
+    if there:
+        if not edit.stands_alone(there[-1]):
+            raise NotSure(edit.path, "the fields of the event type are laid out by hand")
+        edit.insert_after(there[-1].end_lineno or 0, text)
+    elif docstring and len(node.body) == 1 and docstring.endswith(_EMPTY):
+        edit.replace(node.body[0].lineno, node.body[0].end_lineno or 0, text)
+    elif docstring:
+        edit.insert_after(node.body[0].end_lineno or 0, f"\n{text}")
+    elif len(node.body) == 1 and isinstance(node.body[0], ast.Pass):
+        edit.replace(node.body[0].lineno, node.body[0].end_lineno or 0, text)
+    else:
+        raise NotSure(edit.path, "the event type has no fields, and something else in their place")
+
+
+def stored_default(field: Field) -> Node:
+    """Return a field's default as a store keeps it: a JSON value, written as Python."""
+    assert field.default is not None  # checked before
+    return _stored(field.type, field.default.node)
+
+
+def _stored(of: FieldType, node: Node) -> Node:
+    match of:
+        case Maybe(item) | Constrained(item):
+            return "None" if node == "None" else _stored(item, node)
+        case Enumerated(values):
+            wanted = str(node).rpartition(".")[2]
+            return python_text(next(value for value in values if member(value) == wanted))
+        case Scalar("Decimal" | "UUID") if isinstance(node, Group):
+            return node.items[0]
+        case Scalar("date") if isinstance(node, Group):
+            return python_text(date(*_numbers(node)).isoformat())
+        case Scalar("datetime") if isinstance(node, Group):
+            moment = datetime(*_numbers(node), tzinfo=UTC)  # type: ignore[arg-type,misc]
+            return python_text(moment.isoformat().replace("+00:00", "Z"))
+        case _:
+            return node
+
+
+def _numbers(node: Group) -> list[int]:
+    return [int(str(item)) for item in node.items if re.fullmatch(r"\d+", str(item))]
+
+
+def _edit_test(project: Project, step: _Step) -> FileAction:
+    event = step.event
+    path = f"tests/events/test_{snake(event.name)}.py"
+    text = read_text(project.root, path)
+    needs: set[tuple[str, str]] = {("dolittle.testing", "read_content")}
+    expected, imports = _expected(step)
+    values: dict[str, Any] = {
+        "name": event.name,
+        "snake": snake(event.name),
+        "before": step.before,
+        "stored": _stored_example(event),
+        "expected": expected,
+    }
+    function = render("generation/test.py.jinja", values, project.root).rstrip("\n")
+    needs |= imports
+    if text is None:
+        docstring = f'"""What is stored of the event type {event.name}."""'
+        made = f"{docstring}\n\n{project.imports(*sorted(needs))}\n\n\n{function}\n"
+        return FileAction(Action.CREATE, path, made)
+    try:
+        edit = ModuleEdit(path, text)
+        _edit_stored_content(edit, step)
+        edit.append(function)
+        edit.need(sorted(needs), project.package)
+        return FileAction(Action.EDIT, path, edit.text(), text)
+    except NotSure as error:
+        raise NotSure(path, error.reason, function.split("\n")) from error
+
+
+def _expected(step: _Step) -> tuple[Node, set[tuple[str, str]]]:
+    """Return the event that the stored example is read as, and what it needs imported."""
+    made = sample_event(step.event)
+    outside = [seen_from_outside(field, step.event.module) for field in step.fields]
+    items = [keyword(name, value.node) for name, value in made.values.items()]
+    items += [keyword(field.name, field.default.node) for field in outside if field.default]
+    imports = set(made.code.imports).union(*(f.default.imports for f in outside if f.default))
+    return call(step.event.name, items), imports
+
+
+def _stored_example(event: DeclaredClass) -> Node:
+    entries = []
+    for field in event.fields:
+        if sample(field.type, words(field.name)) is not None:
+            entries.append(entry(field.name, stored_sample(field.type, words(field.name))))
+        elif field.default is None:
+            raise CommandLineError(
+                f"no stored example of {event.name} can be made up: {field.name} has a type of its "
+                "own",
+                hint="write this generation by hand",
+            )
+    return Group("{", tuple(entries), "}", "collection") if entries else "{}"
+
+
+def _edit_stored_content(edit: ModuleEdit, step: _Step) -> None:
+    """Let the test of what is stored expect the new fields too."""
+    for node in ast.walk(edit.tree):
+        match node:
+            case ast.Assert(
+                test=ast.Compare(
+                    left=ast.Call(func=ast.Name("stored_content")) as left,
+                    ops=[ast.Eq()],
+                    comparators=[ast.Dict(keys=keys, values=values)],
+                )
+            ):
+                known = [str(key.value) for key in keys if isinstance(key, ast.Constant)]
+                if sorted(known) != sorted(field.name for field in step.event.fields):
+                    continue
+                if not edit.stands_alone(node):
+                    raise NotSure(edit.path, "the test of what is stored is laid out by hand")
+                entries = [
+                    entry(str(key), _laid_out(edit, value))
+                    for key, value in zip(known, values, strict=True)
+                ]
+                entries += [entry(field.name, stored_default(field)) for field in step.fields]
+                group = Group("{", tuple(entries), "}", "collection") if entries else "{}"
+                indent = " " * node.col_offset
+                text = statement(f"{indent}assert {edit.source_of(left)} == ", group)
+                edit.replace(node.lineno, node.end_lineno or 0, text)
+
+
+def _laid_out(edit: ModuleEdit, node: ast.expr) -> Node:
+    """Return a JSON value of a test so that it can be laid out again."""
+    match node:
+        case ast.Dict(keys=keys, values=values) if keys and None not in keys:
+            pairs = zip(keys, values, strict=True)
+            items = [
+                entry(str(ast.literal_eval(key)), _laid_out(edit, value))
+                for key, value in pairs
+                if key is not None
+            ]
+            return Group("{", tuple(items), "}", "collection")
+        case ast.List(elts=items_there) if items_there:
+            nodes = tuple(_laid_out(edit, item) for item in items_there)
+            return Group("[", nodes, "]", "collection")
+        case _:
+            return edit.source_of(node)
