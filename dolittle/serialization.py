@@ -129,7 +129,7 @@ def encode(event: object) -> bytes:
     try:
         content = msgspec.json.encode(event)
         again = msgspec.json.decode(content, type=type(event))
-    except (msgspec.MsgspecError, TypeError, ValueError, AttributeError) as error:
+    except (msgspec.MsgspecError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise PayloadDoesNotFit(what, _reason(error)) from error
     if again != event:
         raise PayloadDoesNotFit(what, _difference(event, again))
