@@ -54,15 +54,27 @@ def made_anywhere(sources: Sources) -> set[str]:
 
 
 def named_anywhere(sources: Sources) -> set[str]:
-    """Return every text in the package that is given to a call: types may be committed by name."""
-    return {
-        argument.value
-        for module in sources.modules.values()
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Call | ast.Tuple | ast.List)
-        for argument in (node.args if isinstance(node, ast.Call) else node.elts)
-        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
-    }
+    """Return every text in the package that is given to a call: types may be committed by name.
+
+    What is given to a decorator names nothing that is committed.
+    """
+    found: set[str] = set()
+    for module in sources.modules.values():
+        decorators = {
+            id(decorator)
+            for node in ast.walk(module.tree)
+            for decorator in getattr(node, "decorator_list", ())
+        }
+        for node in ast.walk(module.tree):
+            if id(node) in decorators or not isinstance(node, ast.Call | ast.Tuple | ast.List):
+                continue
+            items = node.args if isinstance(node, ast.Call) else node.elts
+            found |= {
+                item.value
+                for item in items
+                if isinstance(item, ast.Constant) and isinstance(item.value, str)
+            }
+    return found
 
 
 def _emissions(sources: Sources, function: SourceFunction) -> Iterator[Emission]:

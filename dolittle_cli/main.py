@@ -52,6 +52,10 @@ COMMANDS: Final[dict[str, Mount]] = {
         "dolittle_cli.commands.graph",
         "Draw what leads to what: commands, aggregates, events, handlers, projections.",
     ),
+    "check": Mount(
+        "dolittle_cli.commands.check",
+        "Check names, folds, commands, upcasters and schemas; the exit code is 1 with an error.",
+    ),
     "doctor": Mount("dolittle_cli.commands.doctor", "Check what a microservice needs to run."),
 }
 

@@ -16,13 +16,15 @@ from dolittle.runtime.configuration import (
     FILE_NAME,
     Configuration,
     find_project,
+    is_application,
+    load_application,
     load_configuration,
 )
 from dolittle.runtime.definition import Definition, load_definition
 from dolittle.store import EventStore
 from dolittle_cli.aliases import Aliases, read_aliases
 from dolittle_cli.console import Console
-from dolittle_cli.errors import WrongUsage
+from dolittle_cli.errors import CommandLineError, WrongUsage
 
 if TYPE_CHECKING:
     from dolittle.runtime.microservice import Microservice
@@ -73,6 +75,24 @@ def locate(project: Path | None) -> Path:
     if not (project / FILE_NAME).is_file():
         raise ProjectNotFound(project.absolute())
     return project.resolve()
+
+
+def members(folder: Path) -> tuple[Path, ...]:
+    """Return the folders of a project's microservices: itself, or an application's members.
+
+    Raises:
+        ConfigurationError: Its ``dolittle.toml`` cannot be used.
+        CommandLineError: It is an application without microservices.
+    """
+    if not is_application(folder):
+        return (folder,)
+    found = load_application(folder).members
+    if not found:
+        raise CommandLineError(
+            f"the application in {folder} has no microservices",
+            hint="add one there: dolittle new microservice NAME",
+        )
+    return found
 
 
 def find_place(project: Path | None, tenant: str) -> Place:

@@ -41,6 +41,7 @@ class Module:
 
     Attributes:
         imports: What each imported name means, dotted.
+        stars: The modules of which everything is imported (``from … import *``).
         defined: The names that the module's own top level defines.
     """
 
@@ -49,6 +50,7 @@ class Module:
     lines: tuple[str, ...]
     tree: ast.Module
     imports: Mapping[str, str]
+    stars: tuple[str, ...]
     defined: frozenset[str]
 
 
@@ -157,10 +159,9 @@ class Sources:
             return self.canonical(f"{start}.{node.attr}") if start else ""
         if not isinstance(node, ast.Name) or node.id in hidden:
             return ""
-        if node.id in module.defined:
-            return f"{module.name}.{node.id}"
-        if node.id in module.imports:
-            return self.canonical(module.imports[node.id])
+        dotted = self.canonical(f"{module.name}.{node.id}")
+        if node.id in module.defined or dotted != f"{module.name}.{node.id}":
+            return dotted
         return f"builtins.{node.id}" if hasattr(builtins, node.id) else ""
 
     def canonical(self, dotted: str) -> str:
@@ -168,10 +169,21 @@ class Sources:
         for _ in range(RE_EXPORTS_MAX):
             owner, _, name = dotted.rpartition(".")
             module = self.modules.get(owner)
-            if module is None or name in module.defined or name not in module.imports:
+            if module is None or name in module.defined:
                 return dotted
-            dotted = module.imports[name]
+            found = module.imports.get(name) or self._starred(module, name)
+            if not found:
+                return dotted
+            dotted = found
         return dotted
+
+    def _starred(self, module: Module, name: str) -> str:
+        """Return what ``from … import *`` makes of a name; empty if no such module has it."""
+        for star in module.stars:
+            known = self.modules.get(star)
+            if known is not None and (name in known.defined or name in known.imports):
+                return f"{star}.{name}"
+        return ""
 
     def lineage(self, cls: SourceClass) -> list[SourceClass]:
         """Return a class and its bases within the package, nearest first."""
@@ -272,12 +284,14 @@ def read_sources(project: Path, package: str) -> Sources:
                 unread.append(Unread(path, line, reason))
                 continue
             parent = name if is_package else name.rpartition(".")[0]
+            imports = list(_imports(tree, parent))
             modules[name] = Module(
                 name,
                 path,
                 tuple(text.splitlines()),
                 tree,
-                dict(_imports(tree, parent)),
+                {local: dotted for local, dotted in imports if local != "*"},
+                tuple(dotted.removesuffix(".*") for local, dotted in imports if local == "*"),
                 frozenset(_defined(tree)),
             )
     return Sources(modules, tuple(unread))

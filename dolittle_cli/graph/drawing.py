@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from dolittle.errors import Unknown
-from dolittle.runtime.configuration import (
-    is_application,
-    load_application,
-    load_configuration,
-)
+from dolittle.runtime.configuration import load_configuration
 from dolittle_cli.console import Console
-from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.errors import WrongUsage
 from dolittle_cli.graph.dot import dot
 from dolittle_cli.graph.gathering import gather
 from dolittle_cli.graph.mermaid import mermaid
 from dolittle_cli.graph.model import Graph, graph_json, merged
 from dolittle_cli.graph.seen import Seen, look_at
 from dolittle_cli.graph.svg import svg
-from dolittle_cli.project import Place, load, locate, open_log
+from dolittle_cli.project import Place, load, locate, members, open_log
 from dolittle_cli.sources import read_sources
 
 
@@ -75,14 +71,7 @@ def places(folder: Path, tenant: str) -> list[Place]:
         Unknown: None of them has the tenant.
         CommandLineError: It is an application without microservices.
     """
-    is_one = not is_application(folder)
-    members = (folder,) if is_one else load_application(folder).members
-    if not members:
-        raise CommandLineError(
-            f"the application in {folder} has no microservices",
-            hint="add one there: dolittle new microservice NAME",
-        )
-    configurations = [load_configuration(member) for member in members]
+    configurations = [load_configuration(member) for member in members(folder)]
     known = sorted({name for item in configurations for name in item.tenants})
     if tenant not in known:
         raise Unknown("tenant", tenant, known)

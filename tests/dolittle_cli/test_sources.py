@@ -68,7 +68,7 @@ def low(kitchen):
 HANDLERS = """\
 from dolittle import event_handler, handles
 from shop.kitchen import Kitchen
-from shop.events import DishPrepared, StockRanLow
+from shop.events import *
 
 @event_handler
 class Cook:
