@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dolittle_cli.commands.add_to_code import command, generation, value
+from dolittle_cli.commands.add_to_project import api, ci, compose
 from dolittle_cli.console import Console
 from dolittle_cli.options import JsonOption, ProjectOption
 from dolittle_cli.scaffold.opening import open_for_change
@@ -208,9 +209,8 @@ def projection(
     )
 
 
-app.command()(value)
-app.command()(command)
-app.command()(generation)
+for _command in (value, command, generation, api, compose, ci):
+    app.command()(_command)
 
 
 def _parted(

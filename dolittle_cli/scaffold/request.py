@@ -169,6 +169,15 @@ def _plan(project: Project, made: Request) -> Plan:
             from dolittle_cli.scaffold.value import plan_value
 
             return plan_value(project, made.name, made.words(FIELDS))
+        case "api" | "compose" | "ci":
+            from dolittle_cli.scaffold import surroundings
+
+            plans = {
+                "api": surroundings.plan_api,
+                "compose": surroundings.plan_compose,
+                "ci": surroundings.plan_ci,
+            }
+            return plans[made.kind](project)
         case _:
             raise WrongUsage(
                 f"this dolittle does not know how to make: {made.command}",

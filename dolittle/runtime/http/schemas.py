@@ -36,6 +36,7 @@ class Components:
         (top,), found = msgspec.json.schema_components(
             (cls,), schema_hook=_anything, ref_template=REFERENCE + "{name}"
         )
+        top, found = _cleaned(top), _cleaned(found)
         own = top.get("$ref", "").removeprefix(REFERENCE)
         names = {inner: inner if inner != own else name for inner in found}
         for inner, chosen in names.items():
@@ -90,9 +91,18 @@ def _anything(_cls: type) -> dict[str, Any]:
     return {}
 
 
-def _concerns(keyword: str, of: Any) -> bool:
-    """Tell whether a limit of length is that of a type: a constraint names those of all types."""
-    return of is None or keyword not in _LENGTHS or _LENGTHS[keyword] == of
+def _cleaned(node: Any) -> Any:
+    """Leave out the limits of length of other types; a constraint does not know its own."""
+    if isinstance(node, list):
+        return [_cleaned(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    of = node.get("type")
+    return {
+        key: _cleaned(value)
+        for key, value in node.items()
+        if not isinstance(of, str) or _LENGTHS.get(key, of) == of
+    }
 
 
 def _renamed(node: Any, names: dict[str, str]) -> Any:
@@ -100,8 +110,7 @@ def _renamed(node: Any, names: dict[str, str]) -> Any:
         return [_renamed(item, names) for item in node]
     if not isinstance(node, dict):
         return node
-    kept = {key: value for key, value in node.items() if _concerns(key, node.get("type"))}
-    renamed = {key: _renamed(value, names) for key, value in kept.items()}
+    renamed = {key: _renamed(value, names) for key, value in node.items()}
     reference = node.get("$ref")
     if isinstance(reference, str):
         name = reference.removeprefix(REFERENCE)
