@@ -15,6 +15,7 @@
     ├─ ProjectionFailed                   projection, partition, position, error
     ├─ LostRace                           aggregate, source, attempts
     ├─ DeliveryTaken                      path
+    ├─ StateUnavailable                   path, reason
     └─ StoreError
        ├─ WrongExpectedVersion            aggregate, source, expected, actual
        ├─ CommitIdReused                  commit_id
@@ -237,6 +238,20 @@ class DeliveryTaken(DolittleError):
         super().__init__(
             f"another process delivers events here already ({holder})",
             hint="stop that process first, or let it do the work",
+        )
+
+
+class StateUnavailable(DolittleError):
+    """Positions and read models cannot be read or written; events are not concerned."""
+
+    code = "state-unavailable"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"positions and read models cannot be used, in {path}: {reason}",
+            hint="make room on the disk, or make the folder writable for this user; "
+            "events are not concerned, and what is lost here is made anew from them",
         )
 
 

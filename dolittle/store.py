@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from dolittle.errors import CommitTimeRefused, CommitTooLarge, WrongExpectedVersion
+from dolittle.errors import CommitTimeRefused, CommitTooLarge, StoreError, WrongExpectedVersion
 from dolittle.execution import ExecutionContext
 
 Position = int
@@ -222,6 +222,14 @@ class EventStore(Protocol):
     @property
     def id(self) -> str:
         """An id that this log got when it was made; another log has another one."""
+        ...
+
+    @property
+    def damage(self) -> StoreError | None:
+        """What keeps the log from taking commits, as far as it is known; ``None`` if it is sound.
+
+        What lies before the damage can be read all the same.
+        """
         ...
 
     async def commit(self, commit: Commit) -> CommittedEvents:

@@ -169,14 +169,13 @@ async def _state(place: Place) -> AsyncIterator[Check]:
     if not path.exists():
         yield Check(group, "ok", "not made yet")
         return
-    try:
-        state = SqliteState(path)
-    except DolittleError as error:
-        yield Check(group, "wrong", str(error), error.hint)
-        return
+    state = SqliteState(path)
     try:
         processors = await state.processors()
         failing = await state.failing()
+    except DolittleError as error:
+        yield Check(group, "wrong", str(error), error.hint)
+        return
     finally:
         await state.close()
     yield Check(group, "ok", f"{_count(len({item.name for item in processors}), 'position')}")

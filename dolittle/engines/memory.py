@@ -52,6 +52,11 @@ class MemoryStore:
         """An id that this log got when it was made."""
         return self._id
 
+    @property
+    def damage(self) -> None:
+        """Nothing: memory is sound."""
+        return None
+
     async def commit(self, commit: Commit) -> CommittedEvents:
         """Append a commit; see the port for what it raises."""
         if self._closed:

@@ -76,12 +76,10 @@ async def _open_tenant(
 ) -> Microservice:
     folder = configuration.tenant_folder(tenant)
     store = await open_store(configuration, tenant, ephemeral=ephemeral, clock=clock)
-    try:
-        state = SqliteState(None if ephemeral else folder / "state.sqlite")
-        await state.claim(store.id)
-    except BaseException:
+    if deliver and store.damage is not None:
         await store.close()
-        raise
+        raise store.damage
+    state = SqliteState(None if ephemeral else folder / "state.sqlite", store_id=store.id)
     around = Surroundings(
         microservice=configuration.name,
         tenant=tenant,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+from urllib.parse import quote
 
 import msgspec
 
-from dolittle.errors import StoreBusy, StoreReadOnly
+from dolittle.errors import StateUnavailable
 from dolittle.runtime.state import (
     Change,
     Document,
@@ -20,9 +23,14 @@ from dolittle.runtime.state import (
     Request,
 )
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 FORMAT: Final = 1
 BUSY_TIMEOUT_S: Final = 5.0
 """How long one process waits for another one's transaction."""
+
+_NOT_WRITABLE: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 _SCHEMA: Final = """
 create table if not exists meta (key text primary key, value text not null) without rowid;
@@ -54,41 +62,58 @@ _DELETE_DOCUMENT: Final = "delete from documents where name=? and build=? and ke
 _RECOVER: Final = "delete from failing where name=? and build=? and partition=?"
 
 
+def _says_why(
+    method: Callable[Concatenate[SqliteState, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[SqliteState, P], Coroutine[Any, Any, R]]:
+    """Turn what SQLite and the system say into ``StateUnavailable``."""
+
+    @functools.wraps(method)
+    async def call(self: SqliteState, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await method(self, *args, **kwargs)
+        except (sqlite3.Error, OSError) as error:
+            raise StateUnavailable(self._path or Path("in memory"), str(error)) from error
+
+    return cast("Callable[Concatenate[SqliteState, P], Coroutine[Any, Any, R]]", call)
+
+
 class SqliteState:
     """State in one SQLite database (WAL), shared by the processes that use the tenant.
 
     ``synchronous=NORMAL``: a power cut may take the newest changes back, all of a transaction
     or nothing, and then the events are handled again. (Source: sqlite.org/wal.html, section 2.2.)
-    Calls take microseconds and are made on the event loop.
+    Calls take microseconds and are made on the event loop. The database is opened, or made, by
+    the first call, so that whoever only commits does without it. Where the folder cannot be
+    written to, what is there can be read. Every call raises ``StateUnavailable`` if the
+    database cannot be used.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        """Open or make the database; in memory without a path.
+    def __init__(self, path: Path | None = None, *, store_id: str = "") -> None:
+        """Take a place for the database; nothing is opened yet.
 
-        Raises:
-            StoreReadOnly: The folder cannot be written to.
-            StoreBusy: Another process has held the database's lock for ``BUSY_TIMEOUT_S``.
+        Args:
+            path: Of the file; in memory without one.
+            store_id: Of the event log that the state belongs to; what is there of another log
+                is cleared.
         """
-        folder = path.parent if path is not None else Path()
-        try:
-            self._db = _connect(path)
-        except (sqlite3.OperationalError, OSError) as error:
-            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY:
-                raise StoreBusy(folder, BUSY_TIMEOUT_S) from error
-            raise StoreReadOnly(folder, str(error)) from error
+        self._path = path
+        self._store_id = store_id
+        self._opened: sqlite3.Connection | None = None
 
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = _connect(self._path)
+            if self._store_id:
+                _claim(self._opened, self._store_id)
+        return self._opened
+
+    @_says_why
     async def claim(self, store_id: str) -> bool:
         """Bind the state to an event log; clear it, and tell so, if it was another log's."""
-        with self._db:
-            self._db.execute("begin immediate")
-            row = self._db.execute("select value from meta where key='store'").fetchone()
-            if row is not None and row[0] == store_id:
-                return False
-            for table in ("processors", "failing", "documents", "requests"):
-                self._db.execute(f"delete from {table}")
-            self._db.execute("insert or replace into meta values ('store', ?)", (store_id,))
-        return row is not None
+        return _claim(self._db, store_id)
 
+    @_says_why
     async def processors(self, name: str = "") -> list[Processor]:
         """Return all processors, or the builds of one, by name and build."""
         rows = self._db.execute(
@@ -109,6 +134,7 @@ class SqliteState:
             for row in rows
         ]
 
+    @_says_why
     async def save(self, change: Change) -> None:
         """Write a change, all of it or nothing."""
         name, build = change.processor.name, change.processor.build
@@ -125,6 +151,7 @@ class SqliteState:
                 self._db.executemany(_SAVE_DOCUMENT, kept)
                 self._db.executemany(_DELETE_DOCUMENT, gone)
 
+    @_says_why
     async def activate(self, name: str, build: int) -> None:
         """Let readers see a build, and delete the other builds of that projection."""
         with self._db:
@@ -135,6 +162,7 @@ class SqliteState:
                 "update processors set is_active=1 where name=? and build=?", (name, build)
             )
 
+    @_says_why
     async def discard(self, name: str, build: int) -> None:
         """Delete a build with its documents and failing partitions."""
         with self._db:
@@ -142,6 +170,7 @@ class SqliteState:
             for table in ("processors", "failing", "documents"):
                 self._db.execute(f"delete from {table} where name=? and build=?", (name, build))
 
+    @_says_why
     async def failing(self, name: str = "") -> list[FailingPartition]:
         """Return failing partitions, of one processor or all."""
         rows = self._db.execute(
@@ -164,6 +193,7 @@ class SqliteState:
             for row in rows
         ]
 
+    @_says_why
     async def document(self, name: str, build: int, key: str) -> bytes | None:
         """Return a document's JSON, or ``None``."""
         row = self._db.execute(
@@ -171,6 +201,7 @@ class SqliteState:
         ).fetchone()
         return row[0] if row else None
 
+    @_says_why
     async def documents(
         self, name: str, build: int, *, after_key: str = "", limit: int = 100
     ) -> list[Document]:
@@ -182,6 +213,7 @@ class SqliteState:
         )
         return [Document(*row) for row in rows]
 
+    @_says_why
     async def count(self, name: str, build: int) -> int:
         """Return how many documents a build has."""
         row = self._db.execute(
@@ -189,6 +221,7 @@ class SqliteState:
         ).fetchone()
         return int(row[0])
 
+    @_says_why
     async def request(self, request: Request) -> int:
         """Leave a request for the process that delivers; return its number."""
         with self._db:
@@ -205,6 +238,7 @@ class SqliteState:
             )
         return int(cursor.lastrowid or 0)
 
+    @_says_why
     async def requests(self) -> list[Request]:
         """Return the requests that nobody has taken up, in order."""
         rows = self._db.execute(
@@ -223,6 +257,7 @@ class SqliteState:
             for row in rows
         ]
 
+    @_says_why
     async def finish_request(self, number: int) -> None:
         """Forget a request that was taken up."""
         with self._db:
@@ -230,14 +265,33 @@ class SqliteState:
 
     async def close(self) -> None:
         """Let go of the database."""
-        self._db.close()
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if path is not None and not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return _open(path or ":memory:")
+    except sqlite3.OperationalError as error:
+        if path is None or error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE:
+            raise
+        return _open_for_reading(path)
+    except sqlite3.DatabaseError:
+        if path is None:
+            raise
+        for suffix in ("", "-wal", "-shm"):
+            damaged = path.with_name(f"{path.name}{suffix}")
+            if damaged.exists():
+                damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
+        return _open(path)
+
+
+def _open(path: Path | str) -> sqlite3.Connection:
     database = sqlite3.connect(
-        path or ":memory:", timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
         database.execute("pragma journal_mode=wal")
@@ -248,19 +302,41 @@ def _connect(path: Path | None) -> sqlite3.Connection:
             _drop_everything(database)
         database.executescript(_SCHEMA)
         database.execute(f"pragma user_version={FORMAT}")
-    except sqlite3.OperationalError:
+    except BaseException:
         database.close()
         raise
-    except sqlite3.DatabaseError:
-        database.close()
-        if path is None:
-            raise
-        for suffix in ("", "-wal", "-shm"):
-            damaged = path.with_name(f"{path.name}{suffix}")
-            if damaged.exists():
-                damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
-        return _connect(path)
     return database
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open what is in a folder that cannot be written to; nothing at all if nothing is there.
+
+    ``immutable``: SQLite then needs no files beside the database. What a process has not yet
+    moved out of its ``-wal`` file is not seen. (Source: sqlite.org/uri.html, "immutable".)
+    """
+    if not path.exists():
+        return _open(":memory:")
+    uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    if database.execute("pragma user_version").fetchone()[0] != FORMAT:
+        database.close()
+        return _open(":memory:")
+    return database
+
+
+def _claim(database: sqlite3.Connection, store_id: str) -> bool:
+    row = database.execute("select value from meta where key='store'").fetchone()
+    if row is not None and row[0] == store_id:
+        return False
+    with database:
+        database.execute("begin immediate")
+        row = database.execute("select value from meta where key='store'").fetchone()
+        if row is not None and row[0] == store_id:
+            return False
+        for table in ("processors", "failing", "documents", "requests"):
+            database.execute(f"delete from {table}")
+        database.execute("insert or replace into meta values ('store', ?)", (store_id,))
+    return row is not None
 
 
 def _drop_everything(database: sqlite3.Connection) -> None:

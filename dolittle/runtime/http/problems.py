@@ -15,6 +15,7 @@ from dolittle.errors import (
     LostRace,
     PayloadDoesNotFit,
     RuleViolation,
+    StateUnavailable,
     StoreBusy,
     StoreClosed,
     StoreFull,
@@ -43,6 +44,7 @@ STATUSES: Final[Mapping[type[DolittleError], int]] = {
     StoreReadOnly: 503,
     CommitOutcomeUnknown: 503,
     StoreFull: 507,
+    StateUnavailable: 503,
 }
 """The status of each error; every other error is a 500."""
 

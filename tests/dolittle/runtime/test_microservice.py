@@ -19,6 +19,7 @@ from dolittle.errors import (
     PayloadDoesNotFit,
     ProjectNotFound,
     StoreClosed,
+    StoreDamaged,
     Unknown,
     WaitTimedOut,
 )
@@ -305,3 +306,25 @@ async def test_ephemeral_leaves_nothing_on_disk(project: Path) -> None:
         async for page in kitchen.store.read(Selection()):
             assert len(page.events) == 1
     assert not (project / ".dolittle").exists()
+
+
+async def test_a_damaged_log_is_said_before_anything_is_delivered_and_can_be_read_up_to_there(
+    open_service, tmp_path: Path
+) -> None:
+    async with open_service(*CLASSES, ephemeral=False, deliver=False) as service:
+        for number in range(3):
+            await service.commit(DishPrepared("Taco", number), source="a")
+    [segment] = (tmp_path / "data" / "development" / "events" / "log").iterdir()
+    lines = segment.read_bytes().splitlines(keepends=True)
+    lines[1] = lines[1].replace(b'"amount":1', b'"amount":7')
+    segment.write_bytes(b"".join(lines))
+
+    with pytest.raises(StoreDamaged, match=":2 "):
+        async with open_service(*CLASSES, ephemeral=False, deliver=True):
+            pass
+
+    async with open_service(*CLASSES, ephemeral=False, deliver=False) as service:
+        [last] = await service.store.read_last(Selection(stop=1), 5)
+        assert last.position == 0
+        with pytest.raises(StoreDamaged):
+            await service.commit(DishPrepared("Taco"), source="a")

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from dolittle.errors import StoreReadOnly
+from dolittle.errors import StateUnavailable
 from dolittle.runtime.sqlite_state import FORMAT, SqliteState
 from dolittle.runtime.state import (
     Change,
@@ -161,18 +164,78 @@ def test_many_may_open_a_new_state_at_the_same_time(tmp_path: Path) -> None:
             everyone.wait(10)
             state = SqliteState(path)
             found = state._db.execute("select count(*) from processors").fetchone()[0]
-            state._db.close()
+            assert state._opened is not None
+            state._opened.close()
             return int(found)
 
         with concurrent.futures.ThreadPoolExecutor(count) as threads:
             assert [future.result() for future in [threads.submit(open_it) for _ in range(count)]]
 
 
-def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
+async def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreReadOnly) as caught:
-        SqliteState(tmp_path / "file" / "state.sqlite")
+    with pytest.raises(StateUnavailable) as caught:
+        await SqliteState(tmp_path / "file" / "state.sqlite").processors()
     assert str(tmp_path / "file") in str(caught.value)
+
+
+async def test_nothing_is_made_before_it_is_needed(path: Path) -> None:
+    state = SqliteState(path, store_id="store 1")
+    await state.close()
+    assert not path.exists()
+
+
+async def test_the_state_of_another_log_is_cleared_when_it_is_first_used(path: Path) -> None:
+    await (await filled(path)).close()
+    state = SqliteState(path, store_id="store 2")
+    assert await state.processors() == []
+    await state.close()
+    same = SqliteState(path, store_id="store 2")
+    assert await same.claim("store 2") is False
+    await same.close()
+
+
+async def test_what_sqlite_cannot_do_is_an_error_of_ours(path: Path) -> None:
+    state = await filled(path)
+    state._db.execute("drop table documents")
+    with pytest.raises(StateUnavailable, match="no such table: documents") as caught:
+        await state.documents("Announcer", 1)
+    assert "events are not concerned" in caught.value.hint
+    await state.close()
+
+
+@pytest.fixture
+def read_only(path: Path, tmp_path: Path) -> Iterator[Path]:
+    """A state in a folder that cannot be written to, also by root."""
+    asyncio.run(_fill(path))
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    if os.geteuid() != 0:
+        path.parent.chmod(0o500)
+        yield path
+        path.parent.chmod(0o700)
+        return
+    if subprocess.run(["mount", "--bind", str(path.parent), str(mounted)]).returncode:
+        pytest.skip("root may not mount here, and root can write to any folder")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(mounted)], check=True)
+        yield mounted / path.name
+    finally:
+        subprocess.run(["umount", str(mounted)], check=True)
+
+
+async def _fill(path: Path) -> None:
+    await (await filled(path)).close()
+
+
+async def test_a_state_in_a_read_only_folder_can_be_read_and_says_that_it_cannot_be_written(
+    read_only: Path,
+) -> None:
+    state = SqliteState(read_only, store_id="store 1")
+    assert (await state.processors())[0].position == 5
+    with pytest.raises(StateUnavailable, match="readonly"):
+        await state.save(Change(Processor("Announcer", "handler", position=9)))
+    await state.close()
 
 
 def test_the_state_is_not_needed_to_import_the_declarations() -> None:
