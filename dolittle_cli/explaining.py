@@ -10,11 +10,15 @@ from dolittle.execution import SystemClock
 from dolittle.runtime.event_json import event_json
 from dolittle.runtime.explaining import Explanation, explain_event
 from dolittle.store import CommittedEvent, Position, Selection
-from dolittle_cli.console import Console
+from dolittle_cli.console import Console, printable
 from dolittle_cli.event_lines import EventLines
+from dolittle_cli.graph.gathering import gather
+from dolittle_cli.graph.model import node_id
+from dolittle_cli.graph.seen import Seen
 from dolittle_cli.processors import failing_json, lag_text, position_text, status_word
 from dolittle_cli.project import Place, use
 from dolittle_cli.ranges import OfEvent, position_of
+from dolittle_cli.sources import read_sources
 
 if TYPE_CHECKING:
     from dolittle.runtime.microservice import Microservice, ProcessorStatus
@@ -23,6 +27,8 @@ _POSITION: Final = re.compile(r"\d{1,18}", re.ASCII)
 _COMMIT_ID: Final = re.compile(r"[0-9a-f]{32}")
 EVENT_PREFIX: Final = "evt:"
 MARKS: Final = {True: "yes", False: "no", None: "maybe"}
+WIDTH: Final = 7
+"""Of the column with the answer."""
 
 
 async def explain_it(place: Place, what: str, *, as_json: bool) -> None:
@@ -37,7 +43,7 @@ async def explain_it(place: Place, what: str, *, as_json: bool) -> None:
             explanations = await explain_event(microservice, event)
             event_types = microservice.event_types
         else:
-            of_type = await _explain_type(microservice, what)
+            of_type = await _explain_type(microservice, place, what)
     console = Console()
     if event is None:
         _write_type(console, of_type, as_json=as_json)
@@ -96,28 +102,25 @@ def _json(item: Explanation) -> dict[str, Any]:
 
 
 def _write_explanations(console: Console, explanations: list[Explanation]) -> None:
+    for item in sorted(explanations, key=lambda item: item.gets is False):
+        noun = "key" if item.kind == "projection" else "partition"
+        where = f", {noun} {item.partition!r}" if item.partition else ""
+        name = f"{item.kind} {item.name}{f'.{item.method}' if item.method else ''}{where}"
+        _write_answer(console, item.gets, f"{name}: {item.status}", item.why)
     if not explanations:
         console.note("there are no handlers and no projections")
-        return
-    rows = [
-        (
-            item.name,
-            item.kind,
-            MARKS[item.gets],
-            item.status,
-            item.method or "-",
-            item.partition or "-",
-            item.why,
-        )
-        for item in sorted(explanations, key=lambda item: item.gets is False)
-    ]
-    console.table(("name", "kind", "gets it", "status", "method", "partition or key", "why"), rows)
+
+
+def _write_answer(console: Console, gets: bool | None, what: str, why: str) -> None:
+    """Write two lines: whether it gets it, and why; they are short enough for any terminal."""
+    console.data(f"{console.bold(MARKS[gets].ljust(WIDTH))}{printable(what)}")
+    console.data(f"{'':{WIDTH}}{printable(why)}")
 
 
 # Of an event type
 
 
-async def _explain_type(microservice: Microservice, name: str) -> dict[str, Any]:
+async def _explain_type(microservice: Microservice, place: Place, name: str) -> dict[str, Any]:
     """Return what is known about an event type, in the keys of the command's JSON.
 
     Raises:
@@ -138,6 +141,7 @@ async def _explain_type(microservice: Microservice, name: str) -> dict[str, Any]
         "generation": event_type.generation if event_type else None,
         "public": event_type.public if event_type else None,
         "events": counts.get(type_id, 0),
+        "emitted_by": _emitters(microservice, place, event_type.alias) if event_type else [],
         "folded_by": [
             aggregate.name
             for aggregate in definition.aggregates.values()
@@ -148,6 +152,21 @@ async def _explain_type(microservice: Microservice, name: str) -> dict[str, Any]
             for declaration in processors
         ],
     }
+
+
+def _emitters(microservice: Microservice, place: Place, alias: str) -> list[str]:
+    """Return the commands that apply an event type and the handlers that commit it."""
+    configuration = place.configuration
+    sources = read_sources(configuration.project, configuration.package)
+    definition = microservice.definition
+    graph = gather(configuration.name, configuration.project, definition, sources, Seen())
+    nodes = {node.id: node for node in graph.nodes}
+    event = node_id(configuration.name, "event", alias)
+    return [
+        edge.start.rpartition("/")[2] if nodes[edge.start].owner else nodes[edge.start].name
+        for edge in graph.edges
+        if edge.stop == event and edge.kind in ("applies", "commits")
+    ]
 
 
 def _of_type(declaration: Any, type_id: str, status: ProcessorStatus) -> dict[str, Any]:
@@ -199,26 +218,15 @@ def _write_type(console: Console, found: dict[str, Any], *, as_json: bool) -> No
             ("generation", str(generation) if generation else "- (no class has this id)"),
             ("public", {True: "yes", False: "no", None: "-"}[found["public"]]),
             ("events", f"{found['events']:,}"),
+            ("emitted by", ", ".join(found["emitted_by"]) or "-"),
             ("folded by", ", ".join(found["folded_by"]) or "-"),
         ]
     )
+    console.data("")
+    for item, status in sorted(rows, key=lambda row: not row[0]["gets"]):
+        method = f".{item['method']}" if item["method"] else ""
+        lag = f", position {position_text(status)}, lag {lag_text(status)}" if method else ""
+        what = f"{status.kind} {status.name}{method}: {status_word(status)}{lag}"
+        _write_answer(console, item["gets"], what, item["why"])
     if not rows:
         console.note("there are no handlers and no projections")
-        return
-    console.data("")
-    console.table(
-        ("name", "kind", "gets it", "method", "status", "position", "lag", "why"),
-        [
-            (
-                status.name,
-                status.kind,
-                MARKS[item["gets"]],
-                item["method"] or "-",
-                status_word(status),
-                position_text(status),
-                lag_text(status),
-                item["why"],
-            )
-            for item, status in sorted(rows, key=lambda row: not row[0]["gets"])
-        ],
-    )
