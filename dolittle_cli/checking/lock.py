@@ -205,10 +205,8 @@ def _changes(known: Generations | None, item: Declared) -> Iterator[Finding]:
                     SCHEMA_BREAK,
                     *place,
                     f"event type {alias}: {change}",
-                    f"undo it, or make generation {generation + 1} with an upcaster: "
-                    f"@event_type(generation={generation + 1}) and "
-                    f"@upcaster({alias}, from_generation={generation}); "
-                    f"if none was ever stored: {UPDATE}",
+                    f"undo it, and make generation {generation + 1} with an upcaster: "
+                    f"dolittle add generation {alias}; if none was ever stored: {UPDATE}",
                 )
             else:
                 yield find(LOCK_OUTDATED, *place, f"event type {alias}: {change}", fix)

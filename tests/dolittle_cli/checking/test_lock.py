@@ -92,7 +92,7 @@ def test_a_break_names_event_type_and_field_and_is_not_mended() -> None:
         "event type OrderTaken: guests is gone, and had no default: what is stored in it would "
         "be dropped unseen",
     ]
-    assert "@upcaster(DishPrepared, from_generation=1)" in compared.findings[0].fix
+    assert "dolittle add generation DishPrepared" in compared.findings[0].fix
     assert compared.findings[0].line > 0
     assert compared.mended == lock_of(TWO)
 
