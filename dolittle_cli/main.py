@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, Mount]] = {
     "new": Mount("dolittle_cli.commands.new", "Make a new microservice or application."),
     "add": Mount("dolittle_cli.commands.add", "Add a thing to a microservice."),
     "remove": Mount("dolittle_cli.commands.remove", "Remove a thing that was added."),
+    "rename": Mount("dolittle_cli.commands.rename", "Rename a thing and every reference to it."),
     "undo": Mount("dolittle_cli.commands.undo", "Take back a command that changed the project."),
     "run": Mount("dolittle_cli.commands.run", "Run a microservice, or all of an application."),
     "perform": Mount("dolittle_cli.commands.perform", "Perform a command on an aggregate."),
@@ -44,7 +45,9 @@ COMMANDS: Final[dict[str, Mount]] = {
     "types": Mount("dolittle_cli.commands.types", "See the event types."),
     "aggregates": Mount("dolittle_cli.commands.aggregates", "See the aggregates."),
     "handlers": Mount("dolittle_cli.commands.handlers", "See the event handlers; retry or skip."),
-    "projections": Mount("dolittle_cli.commands.projections", "See the projections; retry or skip."),
+    "projections": Mount(
+        "dolittle_cli.commands.projections", "See the projections; retry or skip."
+    ),
     "explain": Mount(
         "dolittle_cli.commands.explain", "Say who gets an event, and why others do not."
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -52,20 +52,26 @@ def module_of(path: str) -> str:
     return ".".join(parts)
 
 
-def importers(root: Path, modules: Collection[str], leave_out: Collection[str]) -> list[Reference]:
+def importers(
+    root: Path,
+    modules: Collection[str],
+    leave_out: Collection[str],
+    texts: Mapping[str, str] | None = None,
+) -> list[Reference]:
     """Return the lines that import one of some modules.
 
     Args:
         root: The project's folder.
         modules: Dotted names.
         leave_out: Paths of files that do not count, since they go too.
+        texts: By path, texts that stand in for those of files, since they change too.
     """
     found = []
     for path in python_files(root):
         if path in leave_out:
             continue
         try:
-            tree = ast.parse((root / path).read_bytes())
+            tree = ast.parse((texts or {}).get(path) or (root / path).read_bytes())
         except (SyntaxError, ValueError, OSError):
             continue  # what is no Python at the moment imports nothing
         found += [

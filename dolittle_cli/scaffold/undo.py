@@ -212,4 +212,5 @@ def _later(manifest: Manifest, record: Record) -> list[str]:
 def _importers(root: Path, actions: list[FileAction]) -> list[str]:
     deleted = {item.path for item in actions if item.action is Action.DELETE}
     modules = {module_of(path) for path in deleted if path.endswith(".py")}
-    return list(map(str, importers(root, modules, deleted)))
+    texts = {item.path: item.text for item in actions if item.action is not Action.DELETE}
+    return list(map(str, importers(root, modules, deleted, texts)))
