@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -95,8 +96,11 @@ class Constraint:
                 return f"{name}={value!r} is no length"
         if self.pattern is not None:
             try:
-                re.compile(self.pattern)
-            except (re.error, OverflowError, TypeError) as error:
+                with warnings.catch_warnings():
+                    # What may mean something else in a later Python is not stored in a schema.
+                    warnings.simplefilter("error")
+                    re.compile(self.pattern)
+            except (re.error, OverflowError, TypeError, Warning) as error:
                 return f"pattern={self.pattern!r} is no regular expression: {error}"
         return self._empty_range()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -31,8 +32,10 @@ def matching_text(pattern: str) -> str | None:
     if parser is None:
         return None
     try:
-        found = _texts(parser.parse(pattern))
-    except (re.error, OverflowError, RecursionError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = _texts(parser.parse(pattern))
+    except (re.error, OverflowError, RecursionError, Warning):
         return None
     return found if found is not None and re.search(pattern, found) else None
 
