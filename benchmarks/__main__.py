@@ -7,6 +7,7 @@ import importlib
 import json
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -77,7 +78,8 @@ class Run:
         self._scale = scale
         self._begin = time.monotonic()
         self._end = self._begin + seconds_max
-        self._data = BUILD / "bench-data"
+        BUILD.mkdir(exist_ok=True)
+        self._data = Path(tempfile.mkdtemp(prefix="bench-data-", dir=BUILD))
         self._peers, self._why_no_peers = peers_python(BUILD)
         self.report = Report(
             command=" ".join(["python -m benchmarks", *sys.argv[1:]]),
@@ -92,8 +94,6 @@ class Run:
 
     def run(self) -> Report:
         """Prepare, then measure round by round until done, out of time or interrupted."""
-        shutil.rmtree(self._data, ignore_errors=True)
-        self._data.mkdir(parents=True)
         try:
             self._prepare()
             self.report.loads.append(load())
@@ -112,6 +112,8 @@ class Run:
     def _prepare(self) -> None:
         known = preparations(self._scale)
         for name in dict.fromkeys(need for row in self._rows for need in row.needs):
+            if known[name].is_peer and self._why_no_peers:
+                continue
             self._say(f"preparing {name}")
             try:
                 figures = self._run(known[name])
@@ -147,8 +149,6 @@ class Run:
                     yield row, contestant
 
     def _run(self, contestant: Contestant) -> dict[str, float]:
-        if contestant.is_peer and self._why_no_peers:
-            raise ContestantFailed(self._why_no_peers)
         folder = self._data / "own"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()

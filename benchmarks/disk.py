@@ -19,7 +19,13 @@ def _row(id: str, title: str, log: str) -> Row:
         id,
         title,
         tuple(
-            Contestant(name, "disk:size", {"prepared": prepared}, is_once=True)
+            Contestant(
+                name,
+                "disk:size",
+                {"prepared": prepared},
+                is_peer=name in ("eventsourcing", "umadb"),
+                is_once=True,
+            )
             for name, prepared in names.items()
         ),
         (
