@@ -128,7 +128,9 @@ def _edit_class(project: Project, root: DeclaredClass, found: CommandMethod) -> 
         node = edit.class_named(root.name)
         members = _members(node)
         if found.name in members:
-            return _unchanged(path, text, members[found.name], method, root.name)
+            return _unchanged(
+                FileAction(Action.IDENTICAL, path, text, text), members, found.name, method
+            )
         if found.fold in members:
             raise WrongUsage(
                 f"{root.name} has a method {found.fold!r} already: another command of it applies "
@@ -190,20 +192,22 @@ def _members(node: ast.ClassDef) -> dict[str, ast.stmt]:
     return found
 
 
-def _unchanged(path: str, text: str, there: ast.stmt, method: str, name: str) -> FileAction:
+def _unchanged(
+    as_it_is: FileAction, members: dict[str, ast.stmt], name: str, method: str
+) -> FileAction:
     """Return that the class has the command already, if it is the very same.
 
     Raises:
         WrongUsage: It is another one.
     """
+    there = members[name]
     made = ast.parse(f"class _:\n{method}\n").body[0]
     assert isinstance(made, ast.ClassDef)
     if ast.dump(there) == ast.dump(made.body[0]):
-        return FileAction(Action.IDENTICAL, path, text, text)
+        return as_it_is
     kind = "method" if isinstance(there, _FUNCTIONS) else "field"
-    called = getattr(there, "name", "")
     raise WrongUsage(
-        f"{name} has a {kind} {called or 'of this name'!r} already, in {path}:{there.lineno}",
+        f"the class has a {kind} {name!r} already, in {as_it_is.path}:{there.lineno}",
         hint="take another name, or change that one by hand",
     )
 
