@@ -14,14 +14,13 @@ import msgspec
 from dolittle.errors import Unknown
 from dolittle.execution import Clock
 from dolittle.runtime.event_json import event_json, time_json
+from dolittle.runtime.field_changes import FieldChange, fields_of
 from dolittle.runtime.time_travel import (
     EventChange,
-    FieldChange,
     PastInstance,
     PastReadModel,
     aggregate_at,
     aggregate_changes,
-    fields_of,
     read_model_at,
 )
 from dolittle.serialization import EventTypes

@@ -146,28 +146,31 @@ def judge(
     if method is None:
         return item
     item = replace(item, method=method.name, partition=partition)
-    row = _row(standing.failing, partition, event)
     starts_now = isinstance(declaration, EventHandlerDeclaration) and (
         declaration.start_from == "now"
     )
-    if position is None and starts_now:
-        return replace(
-            item,
-            status="starts later",
-            why='it has never run, and begins with the first event after that (start_from="now")',
-        )
+    if position is None:
+        return _before_its_first_run(item, starts_now=starts_now, unread=unread)
+    row = _row(standing.failing, partition, event)
     if row is not None:
         return _held(item, row, event)
-    if position is not None and event.position < position:
+    if event.position < position:
         if starts_now:
             why = 'it is past it; it has handled it unless it first ran later (start_from="now")'
             return replace(item, status="passed", why=why)
         return replace(item, status="handled", why=_done(declaration, method, partition))
     if unread:
         return replace(item, status="unreadable", why=f"it will fail there: {unread}")
-    if position is None:
-        return replace(item, status="not started", why="it has never run, and gets it once it does")
     return replace(item, status="waiting", why=_still_to_come(position, standing))
+
+
+def _before_its_first_run(item: Explanation, *, starts_now: bool, unread: str) -> Explanation:
+    if starts_now:
+        why = 'it has never run, and begins with the first event after that (start_from="now")'
+        return replace(item, status="starts later", why=why)
+    if unread:
+        return replace(item, status="unreadable", why=f"it will fail there: {unread}")
+    return replace(item, status="not started", why="it has never run, and gets it once it does")
 
 
 def _types(declaration: EventHandlerDeclaration | ProjectionDeclaration) -> str:

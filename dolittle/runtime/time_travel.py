@@ -20,6 +20,7 @@ import msgspec
 
 from dolittle.aggregates import AggregateRoot, AggregateRootDeclaration, declaration_of
 from dolittle.errors import NotYet, ProjectionFailed, Unknown, UnreadableEvent
+from dolittle.events import EventContext
 from dolittle.execution import Clock, SystemClock
 from dolittle.projections import (
     Outcome,
@@ -29,6 +30,7 @@ from dolittle.projections import (
     projection_declaration_of,
     unset_fields,
 )
+from dolittle.runtime.field_changes import FieldChange, changes, fields_of
 from dolittle.serialization import EventTypes, context_of
 from dolittle.store import CommittedEvent, EventStore, Position, Selection, Stream
 
@@ -77,21 +79,6 @@ class PastInstance(Generic[A]):
 
     instance: A
     event: CommittedEvent | None
-
-
-@dataclass(frozen=True)
-class FieldChange:
-    """A field that an event changed.
-
-    Attributes:
-        path: Of the field: ``ingredients``, ``address.city``, ``lines[2].count``.
-        before: As JSON-like value; ``msgspec.UNSET`` where there was none.
-        after: As JSON-like value; ``msgspec.UNSET`` where there is none any more.
-    """
-
-    path: str
-    before: Any
-    after: Any
 
 
 @dataclass(frozen=True)
@@ -199,7 +186,7 @@ async def aggregate_changes(
             _fold(instance, event, declaration, microservice.event_types)
             if before is not None:
                 fields = fields_of(instance)
-                yield EventChange(event, tuple(_differences("", before, fields)))
+                yield EventChange(event, tuple(changes(before, fields)))
                 before = fields
 
 
@@ -234,40 +221,19 @@ async def read_model_at(
         raise Unknown("projection", projection.__name__, ())
     within = await _within(microservice.store, at, clock)
     selection = msgspec.structs.replace(within, types=frozenset(declaration.methods))
-    content: bytes | None = None
-    last: CommittedEvent | None = None
-    unread: UnreadableEvent | None = None
-    keys: dict[str, None] = {}
+    folding = _Folding(microservice, declaration, key)
     async for page in microservice.store.read(selection):
         for event in page.events:
-            try:
-                found, value = _key(microservice, declaration, event)
-            except UnreadableEvent as error:
-                unread = unread or error
-                continue
-            if found == key:
-                content = _projected(microservice, declaration, key, content, event, value)
-                last = event
-            elif len(keys) < KEYS_KEPT_MAX:
-                keys[found] = None
+            folding.take(event)
     until = await microservice.store.read_last(within, 1)
+    content = folding.content
     return PastReadModel(
         document=None if content is None else msgspec.json.decode(content, type=projection),
-        event=last,
+        event=folding.last,
         until=until[0] if until else None,
-        keys=tuple(keys),
-        unread=unread,
+        keys=tuple(folding.keys),
+        unread=folding.unread,
     )
-
-
-def fields_of(instance: AggregateRoot) -> dict[str, Any]:
-    """Return the fields of an aggregate instance as JSON-like values, a copy.
-
-    What JSON has no form for is shown as Python writes it.
-    """
-    fields = {name: value for name, value in vars(instance).items() if not name.startswith("_")}
-    decoded: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(fields, enc_hook=repr))
-    return decoded
 
 
 # Aggregates
@@ -332,58 +298,84 @@ async def _within(store: EventStore, at: Position | datetime, clock: Clock | Non
     return Selection()
 
 
-def _key(
-    microservice: History, declaration: ProjectionDeclaration, event: CommittedEvent
-) -> tuple[str, Any]:
-    value = microservice.event_types.decode(event)
-    try:
-        key = declaration.methods[event.type_id].key.select(value, _context(microservice, event))
-    except Exception as error:  # a key's function is the user's code: it may raise anything
-        raise UnreadableEvent(
-            event.position,
-            event.type_id,
-            event.generation,
-            f"its key cannot be told: {type(error).__name__}: {error}",
-        ) from error
-    return key, value
+class _Folding:
+    """One read model while its events are folded."""
 
+    def __init__(self, microservice: History, declaration: ProjectionDeclaration, key: str) -> None:
+        self._microservice, self._declaration, self._key = microservice, declaration, key
+        self.content: bytes | None = None
+        self.last: CommittedEvent | None = None
+        self.unread: UnreadableEvent | None = None
+        self.keys: dict[str, None] = {}
 
-def _context(microservice: History, event: CommittedEvent) -> Any:
-    event_type = microservice.event_types.event_type(event.type_id)
-    assert event_type is not None  # it was decoded
-    return context_of(event, event_type, tenant=microservice.tenant, microservice=microservice.name)
+    def take(self, event: CommittedEvent) -> None:
+        """Fold an event if it is of the key.
 
+        Raises:
+            ProjectionFailed: It is, and cannot be folded.
+        """
+        try:
+            value = self._microservice.event_types.decode(event)
+            context = self._context(event)
+            found = self._select(event, value, context)
+        except UnreadableEvent as error:
+            self.unread = self.unread or error
+            return
+        if found != self._key:
+            if len(self.keys) < KEYS_KEPT_MAX:
+                self.keys[found] = None
+            return
+        try:
+            self.content = self._folded(value, context)
+        except Exception as error:
+            raise ProjectionFailed(
+                self._declaration.name,
+                self._key,
+                event.position,
+                f"{type(error).__name__}: {error}",
+            ) from error
+        self.last = event
 
-def _projected(
-    microservice: History,
-    declaration: ProjectionDeclaration,
-    key: str,
-    content: bytes | None,
-    event: CommittedEvent,
-    value: Any,
-) -> bytes | None:
-    """Return a document with one more event, as its JSON."""
-    cls: Any = declaration.cls
-    try:
-        document = new_document(cls) if content is None else msgspec.json.decode(content, type=cls)
-        outcome = fold(declaration, document, value, _context(microservice, event))
+    def _context(self, event: CommittedEvent) -> EventContext:
+        event_type = self._microservice.event_types.event_type(event.type_id)
+        assert event_type is not None  # it was decoded
+        return context_of(
+            event,
+            event_type,
+            tenant=self._microservice.tenant,
+            microservice=self._microservice.name,
+        )
+
+    def _select(self, event: CommittedEvent, value: Any, context: EventContext) -> str:
+        try:
+            return self._declaration.methods[event.type_id].key.select(value, context)
+        except Exception as error:  # a key's function is the user's code: it may raise anything
+            raise UnreadableEvent(
+                event.position,
+                event.type_id,
+                event.generation,
+                f"its key cannot be told: {type(error).__name__}: {error}",
+            ) from error
+
+    def _folded(self, value: Any, context: EventContext) -> bytes | None:
+        """Return the document with one more event, as its JSON, checked against its class."""
+        cls: Any = self._declaration.cls
+        before = self.content
+        document = new_document(cls) if before is None else msgspec.json.decode(before, type=cls)
+        outcome = fold(self._declaration, document, value, context)
         if outcome is Outcome.KEEP:
-            return content
+            return before
         if outcome is Outcome.DELETE:
             return None
         missing = unset_fields(document)
         if missing:
             raise ValueError(f"the new document has no value for {', '.join(missing)}")
-        encoded = msgspec.json.encode(document)
-        msgspec.json.decode(encoded, type=cls)
-    except Exception as error:
-        raise ProjectionFailed(
-            declaration.name, key, event.position, f"{type(error).__name__}: {error}"
-        ) from error
-    return encoded
+        content = msgspec.json.encode(document)
+        msgspec.json.decode(content, type=cls)
+        return content
 
 
-# Times and differences
+# Times
 
 
 def _until(time: datetime, clock: Clock | None) -> datetime:
@@ -398,32 +390,3 @@ def _until(time: datetime, clock: Clock | None) -> datetime:
         current = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         raise NotYet(f"the time {shown}", f"it is {current} now")
     return time + _INSTANT
-
-
-def _differences(path: str, before: Any, after: Any) -> list[FieldChange]:
-    """Return what differs between two JSON-like values, each by the path to it."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        names = [*before, *(name for name in after if name not in before)]
-        pairs = [
-            (f"{path}.{name}" if path else name, before.get(name, _NO), after.get(name, _NO))
-            for name in names
-        ]
-    elif isinstance(before, list) and isinstance(after, list):
-        longest = max(len(before), len(after))
-        pairs = [
-            (
-                f"{path}[{i}]",
-                before[i] if i < len(before) else _NO,
-                after[i] if i < len(after) else _NO,
-            )
-            for i in range(longest)
-        ]
-    else:
-        # True == 1 in Python, and not in JSON.
-        same = before == after and isinstance(before, bool) == isinstance(after, bool)
-        return [] if same else [FieldChange(path, before, after)]
-    return [change for where, old, new in pairs for change in _differences(where, old, new)]
-
-
-_NO: Final = msgspec.UNSET
-"""Stands where a value has no counterpart; ``None`` is a value."""

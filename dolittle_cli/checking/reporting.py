@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from dolittle_cli.checking.findings import LEVELS, RULES, Finding
 from dolittle_cli.console import Console, printable
@@ -134,7 +135,7 @@ def _place(item: Finding) -> str:
 
 def _location(item: Finding) -> dict[str, Any]:
     path = shown_path(item.path)
-    uri = Path(path).as_uri() if Path(path).is_absolute() else path
+    uri = Path(path).as_uri() if Path(path).is_absolute() else quote(path)
     location: dict[str, Any] = {"artifactLocation": {"uri": uri}}
     if item.line:
         location["region"] = {"startLine": item.line}

@@ -191,7 +191,7 @@ async def _instance(
     microservice: Microservice, root: str, source: str
 ) -> tuple[str, int, dict[str, Any], list[CommittedEvent]]:
     """Return name, version, fields and last events of an instance."""
-    from dolittle.runtime.time_travel import fields_of
+    from dolittle.runtime.field_changes import fields_of
     from dolittle.store import Selection
     from dolittle_cli.past import check_instance
 

@@ -47,9 +47,14 @@ def check(
     from dolittle_cli.checking.running import Wish, check_all
     from dolittle_cli.errors import WrongUsage
 
+    if json and format not in ("text", "json"):
+        raise WrongUsage(f"--json and --format {format} exclude each other")
     modes = {"--locked": "locked", "--fix": "fix", "--update-lock": "update"}
-    asked = [option for option, is_asked in zip(modes, (locked, fix, update_lock), strict=True)
-             if is_asked]  # fmt: skip
+    asked = [
+        option
+        for option, is_asked in zip(modes, (locked, fix, update_lock), strict=True)
+        if is_asked
+    ]
     if len(asked) > 1:
         raise WrongUsage(f"{asked[0]} and {asked[1]} exclude each other")
     wish = Wish(

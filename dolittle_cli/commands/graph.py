@@ -30,7 +30,10 @@ def graph(
     In an application's folder, of all its microservices. What the code declares and what the
     event log shows are drawn differently, and the legend says how.
     """
+    from dolittle_cli.errors import WrongUsage
     from dolittle_cli.graph.drawing import draw
 
+    if json and format not in ("mermaid", "json"):
+        raise WrongUsage(f"--json and --format {format} exclude each other")
     chosen = "json" if json else format
     asyncio.run(draw(project, tenant, format=chosen, events=events))

@@ -149,3 +149,21 @@ def test_unknown_names_get_a_suggestion_in_the_past_too(
 def test_the_past_needs_one_instance(cooked: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["aggregates", "show", "Kitchen", "--at", "1"]) == 2
     assert "--at and --diff are about one instance: name its SOURCE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["aggregates", "show", "Kitchen", "Bar", "--at", "1"],
+        ["aggregates", "show", "Kitchen", "Bar", "--diff", "0:1"],
+        ["projections", "show", "DishCounter", "Taco", "--at", "0"],
+    ],
+)
+def test_the_past_needs_code_that_imports(
+    kitchen: Path, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    (kitchen / "kitchen" / "__init__.py").write_text("import nothing_of_the_kind\n")
+    assert main(words) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "kitchen does not import: ModuleNotFoundError" in printed.err

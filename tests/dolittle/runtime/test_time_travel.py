@@ -23,13 +23,12 @@ from dolittle.engines.memory import MemoryStore
 from dolittle.errors import NotYet, ProjectionFailed, Unknown
 from dolittle.execution import ExecutionContext
 from dolittle.runtime.definition import define
+from dolittle.runtime.field_changes import FieldChange, fields_of
 from dolittle.runtime.sqlite_state import SqliteState
 from dolittle.runtime.time_travel import (
     EventChange,
-    FieldChange,
     aggregate_at,
     aggregate_changes,
-    fields_of,
     read_model_at,
 )
 from dolittle.store import Commit, EventToCommit

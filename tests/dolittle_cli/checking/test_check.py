@@ -342,6 +342,7 @@ def test_all_members_of_an_application_are_checked(
     ("words", "code", "error", "hint"),
     [
         (["--format", "xml"], 2, "--format 'xml' is not known", "text, json, sarif, github"),
+        (["--json", "--format", "sarif"], 2, "--json and --format sarif exclude each other", ""),
         (["--fix", "--locked"], 2, "--locked and --fix exclude each other", ""),
         (["--fix", "--update-lock"], 2, "--fix and --update-lock exclude each other", ""),
         (["--tenant", "north"], 2, "it needs --against-store", ""),
