@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,54 +45,28 @@ ADDED = [
     ["projection", "LongProjectionNameThatGoesOnAndOnForFort", f"{LONG_FIELD}:UUID?",
      f"{LONG_FIELD[:-1]}f:datetime", "source:str", "--on", LONG_EVENT, "--key", LONG_FIELD],
 ]  # fmt: skip
-CHECKS = [
-    ["ruff", "check", "--no-cache"],
-    ["ruff", "format", "--check", "--diff", "--no-cache"],
-    ["mypy"],
-    ["pytest", "-q", "-p", "no:cacheprovider", "-W", "error",
-     "-o", "asyncio_default_fixture_loop_scope=function"],
-]  # fmt: skip
-
-
-def check(project: Path, cache: Path) -> None:
-    """Run everything that a generated project is checked with by its owner."""
-    environment = {**os.environ, "MYPY_CACHE_DIR": str(cache), "PYTHONDONTWRITEBYTECODE": "1"}
-    for words in CHECKS:
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
-            cwd=project,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mypy")
 
 
 @pytest.mark.parametrize("example", [[], ["--example", "kitchen"]])
 def test_a_new_microservice_passes_its_own_checks(
-    tmp_path: Path, cache: Path, example: list[str]
+    tmp_path: Path, check: Callable[[Path], None], example: list[str]
 ) -> None:
     assert main(["new", "microservice", "order-desk", "--into", str(tmp_path), *example]) == 0
-    check(tmp_path / "order-desk", cache)
+    check(tmp_path / "order-desk")
 
 
 def test_a_microservice_passes_its_own_checks_with_everything_added(
-    tmp_path: Path, cache: Path
+    tmp_path: Path, check: Callable[[Path], None]
 ) -> None:
     assert main(["new", "microservice", "shop", "--into", str(tmp_path)]) == 0
     for words in ADDED:
         assert main(["add", *words, "--project", str(tmp_path / "shop")]) == 0
-    check(tmp_path / "shop", cache)
+    check(tmp_path / "shop")
 
 
-def test_it_passes_them_after_every_single_thing_that_is_added(tmp_path: Path, cache: Path) -> None:
+def test_it_passes_them_after_every_single_thing_that_is_added(
+    tmp_path: Path, check: Callable[[Path], None]
+) -> None:
     assert main(["new", "microservice", "kitchen", "--into", str(tmp_path)]) == 0
     for words in (
         ["event", "DishPrepared", "dish:str", "chef:str"],
@@ -101,7 +75,7 @@ def test_it_passes_them_after_every_single_thing_that_is_added(tmp_path: Path, c
         ["projection", "DishCounter", "--on", "DishPrepared", "--key", "dish"],
     ):
         assert main(["add", *words, "--project", str(tmp_path / "kitchen")]) == 0
-        check(tmp_path / "kitchen", cache)
+        check(tmp_path / "kitchen")
 
 
 def test_the_tests_that_are_generated_can_fail(tmp_path: Path) -> None:
