@@ -39,19 +39,14 @@ def differences(old: Schema, new: Schema) -> list[Difference]:
 
 
 class _Comparison:
-    """A comparison under way; recursive definitions are compared once."""
+    """A comparison under way; what recurs is compared once on each way down."""
 
     def __init__(self, old: Schema, new: Schema) -> None:
         self._old, self._new = old.get(DEFINITIONS, {}), new.get(DEFINITIONS, {})
-        self._seen: set[tuple[str, str]] = set()
+        self._open: set[tuple[int, int]] = set()
 
     def compare(self, old: Schema, new: Schema, path: str) -> list[Difference]:
         """Return the differences between two schemas at a path."""
-        refs = (old.get("$ref", ""), new.get("$ref", ""))
-        if any(refs):
-            if refs in self._seen:
-                return []
-            self._seen.add(refs)
         before = _alternatives(old, self._old)
         after = _alternatives(new, self._new)
         found: list[Difference] = []
@@ -108,7 +103,13 @@ class _Comparison:
 
     def _objects(self, old: Schema, new: Schema, path: str) -> list[Difference] | None:
         if "properties" in old and "properties" in new:
-            return list(self._fields(old, new, path))
+            both = (id(old), id(new))
+            if both in self._open:
+                return []
+            self._open.add(both)
+            found = list(self._fields(old, new, path))
+            self._open.discard(both)
+            return found
         values = new.get("additionalProperties")
         if not isinstance(values, dict):
             return None

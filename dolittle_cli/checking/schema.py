@@ -57,6 +57,7 @@ class _Writing:
         self.definitions: dict[str, Schema] = {}
         self._open: dict[type, str] = {}
         self._recurring: set[type] = set()
+        self._done: dict[type, str] = {}
 
     def schema(self, node: inspect.Type) -> Schema:
         """Return the schema of a type."""
@@ -98,6 +99,8 @@ class _Writing:
         raise AssertionError(f"{node} is no container")
 
     def _object(self, cls: type, node: Any) -> Schema:
+        if cls in self._done:
+            return {"$ref": f"#/{DEFINITIONS}/{self._done[cls]}"}
         if cls in self._open:
             self._recurring.add(cls)
             return {"$ref": f"#/{DEFINITIONS}/{self._open[cls]}"}
@@ -110,6 +113,7 @@ class _Writing:
         if cls not in self._recurring:
             return schema
         self.definitions[name] = schema
+        self._done[cls] = name
         return {"$ref": f"#/{DEFINITIONS}/{name}"}
 
     def _fields(self, node: Any) -> Schema:

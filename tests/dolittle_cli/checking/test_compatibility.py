@@ -50,12 +50,29 @@ class City(msgspec.Struct):
 
 class OtherTree(msgspec.Struct):
     name: int
-    children: list["OtherTree"] = []  # noqa: UP037 - the class is under way
+    children: list[OtherTree] = []
+
+
+class Link(msgspec.Struct):
+    name: str
+    next: Link | None = None
+    other: Link | None = None
+
+
+class OtherLink(msgspec.Struct):
+    name: str
+    next: OtherLink | None = None
+    other: OtherLink | int | None = None
+
+
+class Wood(msgspec.Struct):
+    first: Tree
+    second: Tree
 
 
 class Tree(msgspec.Struct):
     name: str
-    children: list["Tree"] = []  # noqa: UP037 - the class is under way
+    children: list[Tree] = []
 
 
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -215,6 +232,16 @@ def test_a_recursive_class_is_compared_once() -> None:
     assert schema_of(Tree)["$ref"] == "#/$defs/Tree"
     found = differences(schema_of(Tree), schema_of(OtherTree))
     assert found == [Difference("name", "was string, and is integer now", True)]
+
+
+def test_classes_that_recur_through_a_choice_are_compared() -> None:
+    assert differences(schema_of(Link), schema_of(Link)) == []
+    assert told(Link, OtherLink) == [(False, "other may be integer too now")]
+    assert told(OtherLink, Link)[0][0] is True
+
+
+def test_a_recursive_class_that_is_used_twice_is_defined_once() -> None:
+    assert list(schema_of(Wood)["$defs"]) == ["Tree"]
 
 
 def test_docstrings_and_names_of_classes_are_no_part_of_a_schema() -> None:
