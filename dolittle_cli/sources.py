@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import dolittle
+
 RE_EXPORTS_MAX: Final = 20
 """Modules that a name is followed through, so that a circle of imports ends."""
 
@@ -180,6 +182,8 @@ class Sources:
     def _starred(self, module: Module, name: str) -> str:
         """Return what ``from … import *`` makes of a name; empty if no such module has it."""
         for star in module.stars:
+            if star == FRAMEWORK and name in dolittle.__all__:
+                return f"{star}.{name}"
             known = self.modules.get(star)
             if known is not None and (name in known.defined or name in known.imports):
                 return f"{star}.{name}"

@@ -66,7 +66,7 @@ def low(kitchen):
 """
 
 HANDLERS = """\
-from dolittle import event_handler, handles
+from dolittle import *
 from shop.kitchen import Kitchen
 from shop.events import *
 
