@@ -190,15 +190,13 @@ async def changes_between(
     now = await check_instance(microservice, root, source)
     first, last = bounds
     cls = declaration.cls
+    if not isinstance(first, int) and last is not None and not isinstance(last, int):
+        _check_order(_time_of(first, clock), _time_of(last, clock))
     after = await _version(microservice, cls, source, first, clock)
     until = now if last is None else await _version(microservice, cls, source, last, clock)
-    if isinstance(first, int) and after > until:
+    if after > until:
         # Only `A:` gets here, and the instance has fewer events: this says so.
         await aggregate_at(microservice, cls, source, after)
-    if after > until:
-        raise WrongUsage(
-            "--diff: the first time is after the second one", hint="write the earlier one first"
-        )
     changes = [
         change async for change in aggregate_changes(microservice, cls, source, after, until)
     ]
@@ -210,6 +208,14 @@ async def changes_between(
         "changes": [_change_json(microservice, change) for change in changes],
     }
     return partial(_show_changes, found)
+
+
+def _check_order(first: datetime, last: datetime) -> None:
+    if first > last:
+        raise WrongUsage(
+            f"--diff: {time_json(first)} comes after {time_json(last)}",
+            hint="write the earlier time first",
+        )
 
 
 async def check_instance(microservice: Microservice, root: str, source: str) -> int:

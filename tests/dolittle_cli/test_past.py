@@ -96,7 +96,12 @@ def test_a_read_model_is_shown_as_it_was_and_none_is_stored(
         (["--diff", "2:1"], 2, "--diff 2:1: version 2 comes after version 1"),
         (["--diff", "0:3"], 1, "version 3 of Kitchen 'Bar' is yet to come"),
         (["--diff", "3:"], 1, "version 3 of Kitchen 'Bar' is yet to come"),
-        (["--diff", "@-0s:@-1h"], 2, "the first time is after the second one"),
+        (["--diff", "@-1h:@-2h"], 2, "--diff: 20"),
+        (
+            ["--diff", "@2026-02-01:@2026-01-01"],
+            2,
+            "--diff: 2026-02-01T00:00:00.000000Z comes after 2026-01-01T00:00:00.000000Z",
+        ),
         (["--diff", f"@-1h:{FAR}"], 1, "is yet to come: it is "),
         (["--diff", "0:1", "--at", "1"], 2, "--at and --diff exclude each other"),
     ],

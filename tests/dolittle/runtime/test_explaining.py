@@ -10,7 +10,7 @@ from dolittle import Microservice, event_handler, event_type, handles, on, proje
 from dolittle.execution import ExecutionContext
 from dolittle.runtime.configuration import RetryPolicy
 from dolittle.runtime.explaining import Explanation, explain_event
-from dolittle.runtime.state import Change, Processor, Request
+from dolittle.runtime.state import Change, Processor, Replay, Request
 from dolittle.store import Commit, EventToCommit, Selection
 from dolittle.testing.clock import NOON, HeldClock
 
@@ -225,3 +225,13 @@ async def test_a_projection_whose_code_has_changed_says_that_it_is_rebuilt(
         found = await explained(service, 0)
     assert found["DishCounter"].status == "handled"
     assert "its code has changed since" in found["DishCounter"].why
+
+
+async def test_an_event_that_a_replay_comes_to_again_is_told_so(open_service: Open) -> None:
+    async with open_service(DishPrepared, DishHandler, deliver=False) as service:
+        await service.commit(DishPrepared(dish="Taco"), source="Bar")
+        replayed = Processor("DishHandler", "handler", position=0, replay=Replay(until=1))
+        await service.state.save(Change(replayed))
+        found = await explained(service, 0)
+    assert found["DishHandler"].status == "waiting"
+    assert "gets it again (a replay is under way)" in found["DishHandler"].why
