@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, Mount]] = {
     "add": Mount("dolittle_cli.commands.add", "Add a thing to a microservice."),
     "remove": Mount("dolittle_cli.commands.remove", "Remove a thing that was added."),
     "rename": Mount("dolittle_cli.commands.rename", "Rename a thing and every reference to it."),
+    "update": Mount("dolittle_cli.commands.update", "Move a project to this version's templates."),
     "undo": Mount("dolittle_cli.commands.undo", "Take back a command that changed the project."),
     "run": Mount("dolittle_cli.commands.run", "Run a microservice, or all of an application."),
     "perform": Mount("dolittle_cli.commands.perform", "Perform a command on an aggregate."),

@@ -14,7 +14,7 @@ from dolittle_cli.scaffold.manifest import read_manifest
 from dolittle_cli.scaffold.names import check_service_name, package_of
 from dolittle_cli.scaffold.plan import Plan, plan_files
 from dolittle_cli.scaffold.render import render, render_project, template_digest
-from dolittle_cli.scaffold.request import PROJECTS
+from dolittle_cli.scaffold.request import PROJECTS, Request
 
 
 def plan_microservice(name: str, into: Path, *, example: str = "") -> Plan:
@@ -31,18 +31,44 @@ def plan_microservice(name: str, into: Path, *, example: str = "") -> Plan:
         ConfigurationError: The ``dolittle.toml`` of a folder above cannot be used.
     """
     check_service_name("microservice", name)
-    package = package_of(name)
+    package_of(name)
     _check_place(into, name)
+    texts = microservice_texts(name, example=example)
+    return _plan(into, name, texts, dict.fromkeys(texts, _template_of_microservice()))
+
+
+def plan_project_again(root: Path, made: Request) -> Plan:
+    """Plan what would be generated today for a project that is there.
+
+    Args:
+        root: The project's folder, whatever it is called now.
+        made: What it was made by.
+
+    Raises:
+        CommandLineError: A file or a template cannot be read.
+    """
+    if made.kind == "application":
+        texts, templates = _application_texts(made.name)
+    else:
+        texts = microservice_texts(made.name, example=made.text("example"))
+        templates = dict.fromkeys(texts, _template_of_microservice())
+    return plan_files(root, texts, templates=templates)
+
+
+def microservice_texts(name: str, *, example: str) -> Mapping[str, str]:
+    """Return the texts of a new microservice, by path below its folder."""
     found = re.match(r"\d+(\.\d+)*", version("dolittle-cli"))
     values = {
         "name": name,
-        "package": package,
+        "package": name.replace("-", "_"),
         "example": example,
         "dolittle_version": found[0] if found else "0.1",
     }
-    texts = render_project("microservice", values)
-    digest = template_digest("microservice")
-    return _plan(into, name, texts, dict.fromkeys(texts, ("microservice", digest)))
+    return render_project("microservice", values)
+
+
+def _template_of_microservice() -> tuple[str, str]:
+    return "microservice", template_digest("microservice")
 
 
 def plan_application(name: str, into: Path) -> Plan:
@@ -61,6 +87,11 @@ def plan_application(name: str, into: Path) -> Plan:
             hint="an application holds microservices, and nothing holds an application: "
             "choose another folder with --into",
         )
+    return _plan(into, name, *_application_texts(name))
+
+
+def _application_texts(name: str) -> tuple[Mapping[str, str], Mapping[str, tuple[str, str]]]:
+    """Return an application's texts, and their templates with digests, by path."""
     templates = {
         "dolittle.toml": "application/dolittle.toml.jinja",
         "README.md": "application/README.md.jinja",
@@ -68,7 +99,7 @@ def plan_application(name: str, into: Path) -> Plan:
     }
     texts = {path: render(template, {"name": name}) for path, template in templates.items()}
     digests = {path: (template, template_digest(template)) for path, template in templates.items()}
-    return _plan(into, name, texts, digests)
+    return texts, digests
 
 
 def _check_place(into: Path, name: str) -> None:

@@ -48,11 +48,13 @@ class Showing:
         dry_run: Write nothing.
         as_json: Show the plan as one JSON object.
         diff: Show what changes, as a unified diff.
+        option: The option by which nothing is written, for people.
     """
 
     dry_run: bool = False
     as_json: bool = False
     diff: bool = False
+    option: str = "--dry-run"
 
 
 def carry_out(
@@ -216,7 +218,7 @@ def _show(
     for kept in plan.kept:
         console.note(f"{kept.path} {kept.reason}")
     if showing.dry_run:
-        console.note("nothing was written (--dry-run)")
+        console.note(f"nothing was written ({showing.option})")
         return
     if plan.conflicts:
         for item in plan.conflicts:

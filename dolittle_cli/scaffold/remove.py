@@ -7,10 +7,11 @@ from importlib.metadata import version
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.manifest import Manifest, Thing, record_of, slug_of, with_record
+from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.plan import Action, FileAction, Kept, Plan, read_text
 from dolittle_cli.scaffold.project import Project
 from dolittle_cli.scaffold.references import importers, module_of
-from dolittle_cli.scaffold.request import PROJECTS
+from dolittle_cli.scaffold.request import PROJECTS, Request
 from dolittle_cli.scaffold.undo import BuiltUpon, is_shared
 
 
@@ -81,7 +82,10 @@ def find_thing(project: Project, manifest: Manifest, kind: str, name: str) -> Th
         return found
     for item in project.source.classes:
         if (item.kind, item.name) == (kind, name):
-            place = item.path.relative_to(project.root)
+            place = item.path.relative_to(project.root).as_posix()
+            came = _came_with_the_project(manifest, kind, name, place)
+            if came is not None:
+                return came
             raise WrongUsage(
                 f"nothing is remembered of the {kind} {name} in {place}: it was written by hand, "
                 "or its record is gone",
@@ -97,3 +101,17 @@ def find_thing(project: Project, manifest: Manifest, kind: str, name: str) -> Th
     raise WrongUsage(
         f"there is no {kind} {name!r} in {project.package}", hint=suggest(name, sorted(names))
     )
+
+
+def _came_with_the_project(manifest: Manifest, kind: str, name: str, path: str) -> Thing | None:
+    """Return a thing of the example that a project was made with; ``None``: it is none."""
+    for thing in manifest.things().values():
+        if thing.request.kind in PROJECTS and path in thing.files:
+            test = f"test_{snake(name)}.py"
+            files = {
+                place: file
+                for place, file in thing.files.items()
+                if place == path or (place.startswith("tests/") and place.endswith(f"/{test}"))
+            }
+            return Thing(Request(kind, name, {}), files, thing.version)
+    return None

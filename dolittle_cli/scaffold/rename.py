@@ -259,10 +259,15 @@ class _Rename:
         if is_rendered:
             before = read_text(self._project.root, path) or ""
             self._files[path] = _Text(before, made.text, place, made, owner, is_rendered=True)
-        elif path in self._files:
+        elif path in self._files and self._is_of_this_template(path, made):
             # What its owner keeps of the old words is a change of theirs, so that the same
-            # command again, or an update, does not bring the new words in.
+            # command again, or an update, does not bring the new words in. Where the template
+            # has changed meanwhile, an update has still to bring in what changed.
             self._files[path] = replace(self._files[path], base=made, owner=owner)
+
+    def _is_of_this_template(self, path: str, made: Generated) -> bool:
+        base = self._files[path].base
+        return base is not None and base.digest == made.digest
 
     def _is_as_generated(self, thing: Thing) -> bool:
         """Tell whether nobody has changed a thing, and it would be generated so today."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
 
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.manifest import GeneratedFile, Manifest
-from dolittle_cli.scaffold.merge import Merged, has_markers, merge, merge_without_base
+from dolittle_cli.scaffold.merge import has_markers, merge, merge_without_base
 from dolittle_cli.scaffold.plan import Action, FileAction, Kept, Plan
 
 
@@ -23,14 +22,6 @@ class Resolution(StrEnum):
 
 Ask = Callable[[FileAction, bool], Resolution]
 """Asks the owner about one file; tells whether it was generated before, so that it is mergeable."""
-
-
-@dataclass(frozen=True)
-class _Conflict:
-    """A file that could not be merged: the action with markers, and whether there was a base."""
-
-    action: FileAction
-    has_base: bool
 
 
 def settle(plan: Plan, manifest: Manifest, owner: str, resolve: Ask) -> Plan:
@@ -52,25 +43,27 @@ def settle(plan: Plan, manifest: Manifest, owner: str, resolve: Ask) -> Plan:
         if item.action is not Action.CONFLICT:
             files.append(item)
             continue
-        settled = merged_action(item, thing.files.get(item.path) if thing else None)
-        if isinstance(settled, _Conflict):
-            settled = _resolved(settled, resolve(settled.action, settled.has_base))
+        settled = settle_one(item, thing.files.get(item.path) if thing else None, resolve)
         files.append(settled)
         if settled.is_skipped:
             kept.append(Kept(item.path, "stays as it is"))
     return replace(plan, files=tuple(files), kept=tuple(kept))
 
 
-def merged_action(item: FileAction, known: GeneratedFile | None) -> FileAction | _Conflict:
-    """Merge one file with what was generated for it before.
+def settle_one(item: FileAction, known: GeneratedFile | None, resolve: Ask) -> FileAction:
+    """Merge one file with what was generated for it before, or resolve its conflict.
 
     Args:
-        item: A conflict: the owner's text and the generated one.
+        item: The owner's text and the generated one; what is no conflict is returned as it is.
         known: What was generated before; ``None``: nobody knows.
+        resolve: Asked if it cannot be merged by itself.
 
     Raises:
-        CommandLineError: The file still has the markers of an earlier conflict.
+        CommandLineError: ``resolve`` refuses, or the file still has the markers of an earlier
+            conflict.
     """
+    if item.action is not Action.CONFLICT:
+        return item
     if has_markers(item.before):
         raise CommandLineError(
             f"{item.path} has a conflict of an earlier command in it; nothing was written",
@@ -79,11 +72,14 @@ def merged_action(item: FileAction, known: GeneratedFile | None) -> FileAction |
         )
     if known is None:
         merged = merge_without_base(item.before, item.text)
-        return _Conflict(replace(item, text=merged.text), has_base=False)
+        with_both = replace(item, text=merged.text)
+        return _resolved(with_both, resolve(with_both, False), has_base=False)
     merged = merge(known.base, item.before, item.text, is_python=item.path.endswith(".py"))
     if merged.conflicts:
-        return _Conflict(replace(item, text=merged.text), has_base=True)
-    return _clean(item, merged)
+        with_both = replace(item, text=merged.text)
+        return _resolved(with_both, resolve(with_both, True), has_base=True)
+    action = Action.IDENTICAL if merged.text == item.before else Action.EDIT
+    return replace(item, action=action, text=merged.text)
 
 
 def refuse(item: FileAction, has_base: bool) -> Resolution:
@@ -122,26 +118,14 @@ def resolution_of(text: str) -> Ask:
     return resolve
 
 
-def read_before(root: Path, item: FileAction) -> FileAction:
-    """Return an action for a file as it is now: identical, or a conflict to be merged."""
-    from dolittle_cli.scaffold.plan import read_text
-
-    found = read_text(root, item.path)
-    if found is None:
-        return replace(item, action=Action.CREATE, before="")
-    action = Action.IDENTICAL if found == item.text else Action.CONFLICT
-    return replace(item, action=action, before=found)
-
-
-def _resolved(conflict: _Conflict, resolution: Resolution) -> FileAction:
-    item = conflict.action
+def _resolved(item: FileAction, resolution: Resolution, *, has_base: bool) -> FileAction:
     if resolution is Resolution.OVERWRITE:
         text = item.generated.text if item.generated else item.text
         return replace(item, action=Action.EDIT, text=text)
     if resolution is Resolution.SKIP:
         # With a base, the next merge begins with what was generated now, so that the owner is
         # not asked again; without one, the file was never ours.
-        made = item.generated if conflict.has_base else None
+        made = item.generated if has_base else None
         return replace(
             item, action=Action.IDENTICAL, text=item.before, generated=made, is_skipped=True
         )
@@ -149,8 +133,3 @@ def _resolved(conflict: _Conflict, resolution: Resolution) -> FileAction:
         action = Action.IDENTICAL if item.text == item.before else Action.EDIT
         return replace(item, action=action)
     return item
-
-
-def _clean(item: FileAction, merged: Merged) -> FileAction:
-    action = Action.IDENTICAL if merged.text == item.before else Action.EDIT
-    return replace(item, action=action, text=merged.text)

@@ -1,0 +1,219 @@
+"""Plans to move a project to the templates of the installed version, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.scaffold.manifest import (
+    FileRecord,
+    GeneratedFile,
+    Manifest,
+    Record,
+    Thing,
+    file_record,
+    slug_of,
+    with_record,
+)
+from dolittle_cli.scaffold.merge import has_markers
+from dolittle_cli.scaffold.microservice import plan_project_again
+from dolittle_cli.scaffold.plan import Action, FileAction, Generated, Kept, Plan, read_text
+from dolittle_cli.scaffold.project import Project, open_project
+from dolittle_cli.scaffold.render import render, template_digest
+from dolittle_cli.scaffold.request import PROJECTS, plan_request
+from dolittle_cli.scaffold.settle import Ask, settle_one
+
+COMMAND: Final = "dolittle update"
+PACKAGE_TEMPLATE: Final = "/package.py.jinja"
+"""How the template of a package's ``__init__.py`` is called, for every kind."""
+
+
+def plan_update(root: Path, manifest: Manifest, resolve: Ask) -> Plan:
+    """Plan to bring what was generated up to the templates of this version.
+
+    Whatever comes from another version, or from templates that have changed since, is generated
+    again from its remembered answers and the project as it is now; what that changes is merged
+    into each file. A file that its owner deleted stays deleted.
+
+    Args:
+        root: The project's folder.
+        manifest: What is remembered.
+        resolve: Asked for each file that cannot be merged by itself.
+
+    Raises:
+        CommandLineError: An earlier update is unfinished, or something cannot be read.
+        WrongUsage: Nothing is remembered here.
+    """
+    unfinished = find_unfinished(root, manifest)
+    if unfinished is not None:
+        raise CommandLineError(
+            "an update is not finished yet, these have conflicts in them: "
+            f"{', '.join(conflicted(root, unfinished))}",
+            hint="resolve them (look for <<<<<<<), or go back: dolittle update --abort",
+        )
+    if not manifest.records:
+        raise WrongUsage(
+            "nothing is remembered here, so that nothing can be updated",
+            hint="type the dolittle new and dolittle add commands again that made the project: "
+            "what is as generated is remembered again",
+        )
+    updating = _Update(root, manifest, resolve)
+    plan = updating.plan()
+    return with_record(plan, updating.record(plan))
+
+
+def find_unfinished(root: Path, manifest: Manifest) -> Record | None:
+    """Return the update whose conflicts are not all resolved; ``None``: there is none."""
+    for record in reversed(manifest.records):
+        if record.command == COMMAND and conflicted(root, record):
+            return record
+    return None
+
+
+def conflicted(root: Path, record: Record) -> list[str]:
+    """Return the files in which a command left conflicts that are still there."""
+    return [
+        path
+        for path, file in sorted(record.files.items())
+        if file.after is not None
+        and has_markers(file.after)
+        and has_markers(read_text(root, path) or "")
+    ]
+
+
+@dataclass(frozen=True)
+class _Owned:
+    """An action, and the thing that its file belongs to."""
+
+    action: FileAction
+    thing: str
+
+
+class _Update:
+    """One update, worked out thing by thing."""
+
+    def __init__(self, root: Path, manifest: Manifest, resolve: Ask) -> None:
+        self._root, self._manifest, self._resolve = root, manifest, resolve
+        self._version = version("dolittle-cli")
+        # A path that was known once and is not any more was deleted or renamed on purpose.
+        self._seen = {path for record in manifest.records for path in record.files}
+        self._owned: dict[str, _Owned] = {}
+        self._kept: list[Kept] = []
+        self._project: Project | None = None
+
+    def plan(self) -> Plan:
+        """Return the plan, without its record."""
+        for key, thing in self._manifest.things().items():
+            if not thing.files or not self._is_behind(thing):
+                continue
+            try:
+                generated = self._generated(thing)
+            except CommandLineError as error:
+                self._kept.append(Kept(key, f"is left as it is: {error}"))
+                continue
+            self._update(key, thing, generated)
+        actions = [owned.action for _, owned in sorted(self._owned.items())]
+        return Plan(self._root, tuple(actions), kept=tuple(self._kept))
+
+    def record(self, plan: Plan) -> Record | None:
+        """Return the record of the plan; ``None`` where nothing changed."""
+        if not plan.files:
+            return None
+        files: dict[str, FileRecord] = {
+            item.path: file_record(item, self._owned[item.path].thing) for item in plan.files
+        }
+        things = self._manifest.things()
+        keys = sorted({owned.thing for owned in self._owned.values()})
+        return Record(
+            self._manifest.next_number(),
+            slug_of("update", self._version),
+            COMMAND,
+            self._version,
+            {key: things[key].request for key in keys},
+            files,
+        )
+
+    def _is_behind(self, thing: Thing) -> bool:
+        if thing.version != self._version:
+            return True
+        digests = {file.template: file.digest for file in thing.files.values()}
+        return any(
+            self._digest(template) != digest for template, digest in digests.items() if template
+        )
+
+    def _digest(self, template: str) -> str:
+        try:
+            return template_digest(template, self._root)
+        except CommandLineError:
+            return ""  # a template that is gone; what it made is generated by another one now
+
+    def _generated(self, thing: Thing) -> Mapping[str, Generated]:
+        made = thing.request
+        if made.text("template"):
+            raise CommandLineError("it was made with a template of its own, see copier update")
+        if made.kind in PROJECTS:
+            plan = plan_project_again(self._root, made)
+        else:
+            if self._project is None:
+                self._project = open_project(self._root)
+            plan = plan_request(self._project, made)
+        found = {item.path: item.generated for item in plan.files if item.generated is not None}
+        return {**found, **self._packages(thing)}
+
+    def _packages(self, thing: Thing) -> dict[str, Generated]:
+        """Return the packages that came with a thing; a plan leaves out those that are there."""
+        found = {}
+        for path, file in thing.files.items():
+            if file.template.endswith(PACKAGE_TEMPLATE):
+                text = render(file.template, {"package": self._package()}, self._root)
+                found[path] = Generated(text, file.template, self._digest(file.template))
+        return found
+
+    def _package(self) -> str:
+        return self._project.package if self._project else ""
+
+    def _update(self, key: str, thing: Thing, generated: Mapping[str, Generated]) -> None:
+        for path, made in generated.items():
+            file = thing.files.get(path)
+            found = read_text(self._root, path)
+            if file is None:
+                if path not in self._seen:
+                    self._add(key, path, made, found)
+            elif file.base != made.text and found is not None:
+                self._change(key, path, file, made, found)
+        for path, file in thing.files.items():
+            if path not in generated:
+                self._drop(key, path, file)
+
+    def _add(self, key: str, path: str, made: Generated, found: str | None) -> None:
+        if found is not None and found != made.text:
+            self._kept.append(Kept(path, "is new, and is left: there is such a file already"))
+            return
+        action = Action.CREATE if found is None else Action.IDENTICAL
+        item = FileAction(action, path, made.text, found or "", made)
+        self._owned[path] = _Owned(item, key)
+
+    def _change(
+        self, key: str, path: str, file: GeneratedFile, made: Generated, found: str
+    ) -> None:
+        action = Action.IDENTICAL if found == made.text else Action.CONFLICT
+        item = FileAction(action, path, made.text, found, made)
+        settled = settle_one(item, file, self._resolve)
+        if settled.is_skipped:
+            self._kept.append(Kept(path, "stays as it is"))
+        self._owned[path] = _Owned(settled, key)
+
+    def _drop(self, key: str, path: str, file: GeneratedFile) -> None:
+        found = read_text(self._root, path)
+        if found is None:
+            return
+        if file.is_untouched(found):
+            item = FileAction(Action.DELETE, path, before=found)
+            self._owned[path] = _Owned(item, key)
+        else:
+            reason = "is no longer generated, and stays: it was changed"
+            self._kept.append(Kept(path, reason))
