@@ -15,6 +15,8 @@ _DIM: Final = "\033[2m"
 _GREEN: Final = "\033[32m"
 _RED: Final = "\033[31m"
 _PLAIN: Final = "\033[0m"
+_TINTS: Final = (36, 33, 35, 32, 34, 31)
+"""Cyan, yellow, magenta, green, blue, red. Source: ECMA-48, 8.3.117, select graphic rendition."""
 _CLEAR_LINE: Final = "\r\033[K"
 
 
@@ -50,6 +52,17 @@ class Console:
     def data(self, text: str) -> None:
         """Write one line of data to stdout, flushed."""
         sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def block(self, data: bytes) -> None:
+        """Write whole lines of UTF-8 to stdout at once, flushed: for a great many of them."""
+        sys.stdout.flush()
+        buffer = getattr(sys.stdout, "buffer", None)
+        if buffer is None:
+            # A stand-in that takes text only.
+            sys.stdout.write(data.decode())
+        else:
+            buffer.write(data)
         sys.stdout.flush()
 
     def json(self, value: Any) -> None:
@@ -103,6 +116,12 @@ class Console:
     def dim(self, text: str) -> str:
         """Return a text to stand back on a terminal, unchanged elsewhere."""
         return f"{_DIM}{text}{_PLAIN}" if self.has_colour else text
+
+    def tinted(self, text: str, number: int) -> str:
+        """Return a text in one of a few colours on a terminal, unchanged elsewhere."""
+        if not self.has_colour:
+            return text
+        return f"\033[{_TINTS[number % len(_TINTS)]}m{text}{_PLAIN}"
 
     def painted_diff(self, line: str) -> str:
         """Return a line of a unified diff, coloured on a terminal: added green, deleted red."""

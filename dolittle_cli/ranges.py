@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from dolittle.errors import Unknown
 from dolittle.execution import Clock
+from dolittle.runtime.event_json import time_json
 from dolittle.store import END, START, EventStore, Position, Selection
+from dolittle_cli.cursors import Cursor
 from dolittle_cli.errors import CommandLineError, WrongUsage
 
 BACK_MAX: Final = 100_000
@@ -23,7 +26,7 @@ AGE_MAX: Final = timedelta(days=365_000)
 ALLOWED: Final = (
     "it is start, end, a position (12), -N (N events before the end), "
     "+N (N events behind the start, or behind --from), @2026-01-31, @2026-01-31T10:00Z, "
-    "@-15m (ago: s m h d w) or evt:ID"
+    "@-15m (ago: s m h d w), evt:ID or cursor:FILE"
 )
 
 _AGE: Final = re.compile(r"(\d+)([smhdw])")
@@ -69,6 +72,13 @@ class OfEvent:
 
 
 @dataclass(frozen=True)
+class OfCursor:
+    """Where a ``tail`` with a cursor file stopped."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
 class AtTime:
     """A time; aware, UTC."""
 
@@ -82,7 +92,8 @@ class Ago:
     age: timedelta
 
 
-Bound = Start | End | At | BeforeEnd | Behind | OfEvent | AtTime | Ago
+Placed = Start | End | At | BeforeEnd | Behind | OfEvent | OfCursor
+Bound = Placed | AtTime | Ago
 
 
 def parse(text: str) -> Bound:
@@ -97,6 +108,8 @@ def parse(text: str) -> Bound:
         return End()
     if text.startswith("evt:") and len(text) > len("evt:"):
         return OfEvent(text[len("evt:") :])
+    if text.startswith("cursor:") and len(text) > len("cursor:"):
+        return OfCursor(Path(text[len("cursor:") :]))
     if text.startswith("@-"):
         return Ago(_age(text))
     if text.startswith("@"):
@@ -127,7 +140,9 @@ async def select(
             log, whatever else restricts.
 
     Raises:
-        CommandLineError: A position is beyond the end, or ``-N`` is over ``BACK_MAX``.
+        CommandLineError: A position is beyond the end, a time is in the future, a cursor is not
+            of this log, or the selection would end before it begins.
+        WrongUsage: ``-N`` is over ``BACK_MAX``.
         Unknown: No event has this id.
     """
     selection = within or Selection()
@@ -135,13 +150,74 @@ async def select(
         if bound is None:
             continue
         if isinstance(bound, AtTime | Ago):
-            time = bound.time if isinstance(bound, AtTime) else clock.now() - bound.age
+            time = _past(bound, clock.now())
             selection = msgspec.structs.replace(selection, **{time_field: time})
         else:
             behind = selection if position_field == "stop" else Selection()
             position = await _position(store, bound, behind)
             selection = msgspec.structs.replace(selection, **{position_field: position})
+    if start is not None and stop is not None:
+        await _check_order(store, selection)
     return selection
+
+
+async def understood(store: EventStore, selection: Selection) -> str:
+    """Return in words for people where a selection begins and ends."""
+    first = await _told(store, await _first_position(store, selection.start, selection.since))
+    if selection.stop == END and selection.until is None:
+        return f"from {first} on"
+    last = await _told(store, await _stop_position(store, selection))
+    return f"from {first} up to {last}, exclusive"
+
+
+async def _told(store: EventStore, position: Position) -> str:
+    if position >= await store.head():
+        return f"the end (position {position})"
+    async for page in store.read(Selection(start=position, stop=position + 1)):
+        for event in page.events:
+            return f"position {event.position} ({time_json(event.commit.time)})"
+    return f"position {position}"
+
+
+async def _stop_position(store: EventStore, selection: Selection) -> Position:
+    at_time = END
+    if selection.until is not None:
+        at_time = await _first_position(store, START, selection.until)
+    return min(selection.stop, at_time, await store.head())
+
+
+async def _first_position(store: EventStore, start: Position, since: datetime | None) -> Position:
+    """Return the position of the first event from a position and a time on."""
+    if since is None:
+        return start
+    position = start
+    async for page in store.read(Selection(start=start, since=since)):
+        if page.events:
+            return page.events[0].position
+        position = page.next_position
+    return position
+
+
+async def _check_order(store: EventStore, selection: Selection) -> None:
+    first = await _first_position(store, selection.start, selection.since)
+    stop = await _stop_position(store, selection)
+    since, until = selection.since, selection.until
+    if first > stop or (since is not None and until is not None and since > until):
+        raise WrongUsage(
+            f"--to ({await _told(store, stop)}) lies before --from ({await _told(store, first)})",
+            hint="--from is the earlier one",
+        )
+
+
+def _past(bound: AtTime | Ago, now: datetime) -> datetime:
+    if isinstance(bound, Ago):
+        return now - bound.age
+    if bound.time > now:
+        raise CommandLineError(
+            f"{time_json(bound.time)} is in the future: it is {time_json(now)} now",
+            hint="a time without an offset is UTC; `end` is now",
+        )
+    return bound.time
 
 
 async def position_of(store: EventStore, clock: Clock, bound: Bound) -> Position:
@@ -152,19 +228,10 @@ async def position_of(store: EventStore, clock: Clock, bound: Bound) -> Position
         Unknown: No event has this id.
     """
     selection = await select(store, clock, bound)
-    if selection.since is None:
-        return selection.start
-    position = selection.start
-    async for page in store.read(selection):
-        if page.events:
-            return page.events[0].position
-        position = page.next_position
-    return position
+    return await _first_position(store, selection.start, selection.since)
 
 
-async def _position(
-    store: EventStore, bound: Start | End | At | BeforeEnd | Behind | OfEvent, behind: Selection
-) -> Position:
+async def _position(store: EventStore, bound: Placed, behind: Selection) -> Position:
     match bound:
         case Start():
             return START
@@ -179,6 +246,8 @@ async def _position(
             return await _behind(store, count, behind)
         case OfEvent(event_id):
             return await _event(store, event_id)
+        case OfCursor(path):
+            return await _cursor(store, path)
 
 
 async def check_position(store: EventStore, position: Position) -> None:
@@ -231,6 +300,16 @@ async def _event(store: EventStore, event_id: str) -> Position:
         (),
         hint="an event's id is its commit's id, a slash, and its place in the commit from 0",
     )
+
+
+async def _cursor(store: EventStore, path: Path) -> Position:
+    position = Cursor(path).read(store.id, (await store.facts()).location)
+    if position is None:
+        raise CommandLineError(
+            f"there is no cursor {path}", hint="a cursor is written by tail --cursor-file"
+        )
+    await check_position(store, position)
+    return position
 
 
 def _time(text: str) -> datetime:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 import operator
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import translate
 from typing import TYPE_CHECKING, Any, Final
 
 from dolittle_cli.conditions.fields import FIELDS, MISSING, Step, Subject, follow, unknown_field
 from dolittle_cli.conditions.grammar import ConditionError, parse
 from dolittle_cli.errors import CommandLineError
+from dolittle_cli.wildcards import wildcard
 
 if TYPE_CHECKING:
     from lark import Token, Tree
@@ -194,7 +193,7 @@ class _Compiler:
         if not isinstance(wanted, str):
             hint = 'write it like: source like "Table *"'
             raise self._error(tree.children[1], "`like` takes a text in quotes", hint)
-        matches = re.compile(translate(wanted)).match
+        matches = wildcard(wanted).fullmatch
 
         def test(subject: Subject) -> bool:
             found = value.value(subject)

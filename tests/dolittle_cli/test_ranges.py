@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from dolittle.errors import Unknown
 from dolittle.execution import ExecutionContext
 from dolittle.store import Commit, EventToCommit, Selection
 from dolittle.testing import HeldClock
+from dolittle_cli.cursors import Cursor
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.ranges import (
     BACK_MAX,
@@ -21,11 +23,13 @@ from dolittle_cli.ranges import (
     BeforeEnd,
     Behind,
     End,
+    OfCursor,
     OfEvent,
     Start,
     parse,
     position_of,
     select,
+    understood,
 )
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -55,6 +59,7 @@ async def positions(store: MemoryStore, selection: Selection) -> list[int]:
         ("-10", BeforeEnd(10)),
         ("+5", Behind(5)),
         ("evt:abc/1", OfEvent("abc/1")),
+        ("cursor:seen", OfCursor(Path("seen"))),
         ("@2026-01-31", AtTime(datetime(2026, 1, 31, tzinfo=UTC))),
         ("@2026-01-31T10:00Z", AtTime(datetime(2026, 1, 31, 10, tzinfo=UTC))),
         ("@2026-01-31T10:00", AtTime(datetime(2026, 1, 31, 10, tzinfo=UTC))),
@@ -176,7 +181,7 @@ async def test_looking_far_back_is_refused_with_a_better_way() -> None:
 
 @pytest.mark.parametrize(
     ("text", "position"),
-    [("start", 0), ("@2026-01-31T12:01:30Z", 4), ("@2027-01-01", 10), ("-1", 9), ("end", 10)],
+    [("start", 0), ("@2026-01-31T12:01:30Z", 4), ("@-1s", 10), ("-1", 9), ("end", 10)],
 )
 async def test_position_of_a_time_is_that_of_the_first_event_from_then_on(
     text: str, position: int
@@ -184,3 +189,69 @@ async def test_position_of_a_time_is_that_of_the_first_event_from_then_on(
     clock = HeldClock(NOON)
     store = await make_log(clock)
     assert await position_of(store, clock, parse(text)) == position
+
+
+@pytest.mark.parametrize("text", ["@2027-01-01", "@2026-01-31T12:05:01Z"])
+@pytest.mark.parametrize("is_start", [True, False])
+async def test_a_time_in_the_future_is_refused(text: str, is_start: bool) -> None:
+    clock = HeldClock(NOON)
+    store = await make_log(clock)
+    bound = parse(text)
+    with pytest.raises(CommandLineError, match="in the future: it is 2026-01-31T12:05"):
+        await select(store, clock, bound if is_start else None, None if is_start else bound)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [
+        ("5", "4"),
+        ("end", "start"),
+        ("-1", "-3"),
+        ("@2026-01-31T12:03", "@2026-01-31T12:02"),
+        ("@2026-01-31T12:03", "2"),
+        ("8", "@2026-01-31T12:01"),
+        ("@-10s", "@-20s"),
+    ],
+)
+async def test_bounds_the_wrong_way_round_are_refused(start: str, stop: str) -> None:
+    clock = HeldClock(NOON)
+    store = await make_log(clock)
+    with pytest.raises(WrongUsage, match=r"--to .* lies before --from"):
+        await select(store, clock, parse(start), parse(stop))
+
+
+async def test_a_range_without_events_is_a_range() -> None:
+    clock = HeldClock(NOON)
+    store = await make_log(clock)
+    assert await positions(store, await select(store, clock, parse("3"), parse("3"))) == []
+
+
+async def test_the_place_of_a_cursor_is_where_reading_stopped(tmp_path: Path) -> None:
+    clock = HeldClock(NOON)
+    store = await make_log(clock)
+    Cursor(tmp_path / "seen").write(store.id, "kitchen", "development", 7)
+    assert await position_of(store, clock, OfCursor(tmp_path / "seen")) == 7
+    with pytest.raises(CommandLineError, match="of another event log"):
+        await position_of(MemoryStore(), clock, OfCursor(tmp_path / "seen"))
+    with pytest.raises(CommandLineError, match="there is no cursor"):
+        await position_of(store, clock, OfCursor(tmp_path / "other"))
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "words"),
+    [
+        ("start", None, "from position 0 (2026-01-31T12:00:00.000000Z) on"),
+        ("end", None, "from the end (position 10) on"),
+        ("-4", "end", "from position 6 (2026-01-31T12:03:00.000000Z) up to the end (position 10), "
+         "exclusive"),
+        ("@2026-01-31T12:00:30Z", "+3", "from position 2 (2026-01-31T12:01:00.000000Z) up to "
+         "position 5 (2026-01-31T12:02:00.000000Z), exclusive"),
+    ],
+)  # fmt: skip
+async def test_bounds_are_told_as_they_are_understood(
+    start: str, stop: str | None, words: str
+) -> None:
+    clock = HeldClock(NOON)
+    store = await make_log(clock)
+    selection = await select(store, clock, parse(start), parse(stop) if stop else None)
+    assert await understood(store, selection) == words

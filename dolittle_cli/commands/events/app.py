@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
+from dolittle_cli.commands.events.options import (
+    CorrelationOption,
+    FromOption,
+    GrepOption,
+    OutputOption,
+    SourcesOption,
+    ToOption,
+    TypesOption,
+    WhereOption,
+    output_form,
+)
 from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
 app = typer.Typer(help="See, append, verify and replay events.")
-
-FromOption = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        metavar="R",
-        help="From here on: start, end, 12, -10, +5, @2026-01-31T10:00Z, @-15m, evt:ID.",
-    ),
-]
-ToOption = Annotated[
-    str | None,
-    typer.Option(
-        "--to", metavar="R", help="Up to here, exclusive; +10 is ten events behind --from."
-    ),
-]
-TypesOption = Annotated[
-    list[str] | None,
-    typer.Option("--type", metavar="T", help="Only this event type; may be repeated."),
-]
-SourceOption = Annotated[
-    str, typer.Option("--source", metavar="S", help="Only this event source.", show_default=False)
-]
-CorrelationOption = Annotated[
-    str,
-    typer.Option(
-        "--correlation", metavar="C", help="Only what belongs together.", show_default=False
-    ),
-]
 
 
 @app.command("tail")
@@ -50,31 +34,70 @@ def tail(
         bool | None,
         typer.Option(
             "--follow/--no-follow",
+            "-f",
             help="Wait for more. Default: on a terminal.",
             show_default=False,
         ),
     ] = None,
     start: FromOption = None,
+    stop: ToOption = None,
     types: TypesOption = None,
-    source: SourceOption = "",
+    sources: SourcesOption = None,
     correlation: CorrelationOption = "",
+    where: WhereOption = None,
+    grep: GrepOption = None,
+    output: OutputOption = "short",
+    group_by: Annotated[
+        Literal["source", "correlation"] | None,
+        typer.Option("--group-by", help="Show together what is of one source or correlation."),
+    ] = None,
+    is_counted: Annotated[
+        bool, typer.Option("--count", help="Write only how many there are.")
+    ] = False,
+    has_statistics: Annotated[
+        bool, typer.Option("--stats", help="Write how many there are of each type, how often.")
+    ] = False,
+    cursor_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--cursor-file", metavar="F", help="Go on where the last tail with F stopped."
+        ),
+    ] = None,
     json: JsonOption = False,
     tenant: TenantOption = "development",
     project: ProjectOption = None,
 ) -> None:
     """Show the last events, and those that come.
 
+    In the folder of an application: of all its microservices at once.
     With --json one event is one line, flushed as it comes.
     Ctrl-C ends it (130), and so does a closed pipe (0).
     """
     from dolittle_cli.commands.events.filters import Filters
-    from dolittle_cli.commands.events.tail import tail_events
-    from dolittle_cli.project import find_place
+    from dolittle_cli.commands.events.tail import TailWish, tail_events
+    from dolittle_cli.cursors import Cursor
+    from dolittle_cli.places import find_places
 
-    filters = Filters.parse(start, None, types, source, correlation)
-    run_loop(
-        tail_events(find_place(project, tenant), filters, count=count, follow=follow, as_json=json)
+    filters = Filters.parse(
+        start=start,
+        stop=stop,
+        types=types,
+        sources=sources,
+        correlation=correlation,
+        where=where,
+        grep=grep,
     )
+    wish = TailWish(
+        filters,
+        count=count,
+        follow=follow,
+        output=output_form(output, as_json=json),
+        group_by=group_by or "",
+        is_counted=is_counted,
+        has_statistics=has_statistics,
+        cursor=Cursor(cursor_file) if cursor_file else None,
+    )
+    run_loop(tail_events(find_places(project, tenant), wish))
 
 
 @app.command("list")
@@ -83,8 +106,11 @@ def list_(
     stop: ToOption = None,
     count: Annotated[int, typer.Option("-n", min=1, help="At most so many events.")] = 100,
     types: TypesOption = None,
-    source: SourceOption = "",
+    sources: SourcesOption = None,
     correlation: CorrelationOption = "",
+    where: WhereOption = None,
+    grep: GrepOption = None,
+    output: OutputOption = "short",
     json: JsonOption = False,
     tenant: TenantOption = "development",
     project: ProjectOption = None,
@@ -97,8 +123,17 @@ def list_(
     from dolittle_cli.commands.events.listing import list_events
     from dolittle_cli.project import find_place
 
-    filters = Filters.parse(start, stop, types, source, correlation)
-    run_loop(list_events(find_place(project, tenant), filters, count=count, as_json=json))
+    filters = Filters.parse(
+        start=start,
+        stop=stop,
+        types=types,
+        sources=sources,
+        correlation=correlation,
+        where=where,
+        grep=grep,
+    )
+    form = output_form(output, as_json=json)
+    run_loop(list_events(find_place(project, tenant), filters, count=count, output=form))
 
 
 @app.command("show")

@@ -14,57 +14,60 @@ from dolittle_cli.aliases import Aliases
 from dolittle_cli.commands.events.filters import Filters
 from dolittle_cli.console import Console
 from dolittle_cli.errors import CommandLineError
-from dolittle_cli.event_lines import EventLines
+from dolittle_cli.event_formats import Origin, make_format
 from dolittle_cli.project import Place, aliases_of, open_log
-from dolittle_cli.ranges import At, Bound, End, select
+from dolittle_cli.ranges import At, Bound, End, select, understood
+from dolittle_cli.sieve import Sieve
 
 Write = Callable[[Sequence[CommittedEvent]], None]
 
 
-async def list_events(place: Place, filters: Filters, *, count: int, as_json: bool) -> None:
+async def list_events(place: Place, filters: Filters, *, count: int, output: str) -> None:
     """Write up to ``count`` events; say on stderr if there are more.
 
     Without a start these are the last ones, with one they are the first ones from there.
+
+    Raises:
+        WrongUsage: ``output`` is the name of no form of output.
     """
     console = Console()
-    aliases = aliases_of(place)
-    lines = EventLines(console, aliases, with_date=True)
+    shown = make_format(output, console, with_date=True, titles=True)
+    origin = Origin(place, aliases_of(place))
     written = 0
 
     def write(events: Sequence[CommittedEvent]) -> None:
         nonlocal written
-        if as_json:
-            for event in events:
-                console.json(event_json(event, aliases, place.tenant))
-        elif events:
-            lines.write(events, titles=not written)
+        shown.write(events, origin)
         written += len(events)
 
     async with open_log(place) as store:
-        selection = await filters.selection(store, aliases, SystemClock())
+        sieve = await filters.sieve(store, place, origin.aliases, SystemClock())
+        if filters.start is not None or filters.stop is not None:
+            console.note(await understood(store, sieve.range))
         if filters.start is None:
-            more = await _write_last(store, selection, count, write)
+            more = await _write_last(store, sieve, count, write)
         else:
-            more = await _write_first(store, selection, count, write)
+            more = await _write_first(store, sieve, count, write)
+    shown.check()
     if not written:
         console.note("no events" if place.has_store else "no events: nothing was committed yet")
     elif more:
         console.note(more)
 
 
-async def _write_last(store: EventStore, selection: Selection, count: int, write: Write) -> str:
+async def _write_last(store: EventStore, sieve: Sieve, count: int, write: Write) -> str:
     """Write the last events; return how to see more, if there are more."""
-    found = await store.read_last(selection, count + 1)
+    found = await sieve.last(store, count + 1)
     write(found[-count:])
     if len(found) <= count:
         return ""
     return f"the last {_events(count)}; for more: -n {count * 10}, or --from start"
 
 
-async def _write_first(store: EventStore, selection: Selection, count: int, write: Write) -> str:
+async def _write_first(store: EventStore, sieve: Sieve, count: int, write: Write) -> str:
     """Write the first events as they are read; return how to see more, if there are more."""
     left = count
-    async for page in store.read(selection):
+    async for page in sieve.pages(store):
         write(page.events[:left])
         if len(page.events) > left:
             position = page.events[left].position

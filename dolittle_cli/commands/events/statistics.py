@@ -1,0 +1,179 @@
+"""``dolittle events stats``, and ``--stats`` and ``--count``: how many events, how often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from dolittle.execution import SystemClock
+from dolittle.runtime.event_json import time_json
+from dolittle.store import CommittedEvent, EventStore, Selection
+from dolittle_cli.aliases import Aliases
+from dolittle_cli.commands.events.filters import Filters
+from dolittle_cli.console import Console
+from dolittle_cli.project import Place, aliases_of, open_log
+from dolittle_cli.ranges import understood
+from dolittle_cli.sieve import Sieve
+
+Group = Literal["type", "source", "correlation", "aggregate"]
+GROUPS_MAX: Final = 100_000
+"""Groups that are counted apart; further ones are counted together as ``OTHERS``."""
+
+OTHERS: Final = "(others)"
+NONE: Final = "-"
+
+
+@dataclass
+class Tally:
+    """What is known of one group of events."""
+
+    events: int
+    first: datetime
+    last: datetime
+
+    @property
+    def per_second(self) -> float | None:
+        """Events a second between the first and the last; ``None`` where no time has passed."""
+        span_s = (self.last - self.first).total_seconds()
+        return (self.events - 1) / span_s if span_s > 0 else None
+
+
+@dataclass
+class Statistics:
+    """Counts events by group as they come, in the order of their log."""
+
+    group: Callable[[CommittedEvent], str]
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    total: Tally | None = None
+
+    def add(self, events: Iterable[CommittedEvent]) -> None:
+        """Count events."""
+        for event in events:
+            time = event.commit.time
+            name = self.group(event)
+            if name not in self.tallies and len(self.tallies) >= GROUPS_MAX:
+                name = OTHERS
+            self.tallies[name] = _grown(self.tallies.get(name), time)
+            self.total = _grown(self.total, time)
+
+    def ordered(self) -> list[tuple[str, Tally]]:
+        """Return the groups, the largest first."""
+        return sorted(self.tallies.items(), key=lambda item: (-item[1].events, item[0]))
+
+
+def _grown(tally: Tally | None, time: datetime) -> Tally:
+    if tally is None:
+        return Tally(1, time, time)
+    tally.events += 1
+    tally.first, tally.last = min(tally.first, time), max(tally.last, time)
+    return tally
+
+
+def grouping(group: Group, aliases: Aliases) -> Callable[[CommittedEvent], str]:
+    """Return what tells an event's group."""
+    groups: dict[Group, Callable[[CommittedEvent], str]] = {
+        "type": lambda event: aliases.alias(event.type_id),
+        "source": lambda event: event.source,
+        "correlation": lambda event: event.commit.correlation,
+        "aggregate": lambda event: event.aggregate or NONE,
+    }
+    return groups[group]
+
+
+async def show_statistics(
+    place: Place, filters: Filters, group: Group, *, count: int, as_json: bool
+) -> None:
+    """Write how many events there are of each group, and how often they come.
+
+    Args:
+        place: The microservice and the tenant.
+        filters: Which events.
+        group: By what they are counted.
+        count: At most so many groups, the largest first.
+        as_json: Write one JSON object.
+    """
+    console = Console()
+    aliases = aliases_of(place)
+    statistics = Statistics(grouping(group, aliases))
+    async with open_log(place) as store:
+        sieve = await filters.sieve(store, place, aliases, SystemClock())
+        console.note(await understood(store, sieve.range))
+        async for page in sieve.pages(store):
+            statistics.add(page.events)
+    if as_json:
+        console.json(statistics_json(statistics, group, count))
+        return
+    write_statistics(console, statistics, group, count)
+    rest = len(statistics.tallies) - count
+    if rest > 0:
+        console.note(f"{rest:,} more; for all of them: -n {len(statistics.tallies)}")
+
+
+def write_statistics(console: Console, statistics: Statistics, group: Group, count: int) -> None:
+    """Write a table for people, with a line for all together at its end."""
+    total = statistics.total
+    if total is None:
+        console.note("no events")
+        return
+    rows = [_row(name, tally, total.events) for name, tally in statistics.ordered()[:count]]
+    if len(statistics.tallies) > 1:
+        rows.append(_row("all", total, total.events))
+    console.table((group, "events", "share", "per second", "first", "last"), rows)
+
+
+def _row(name: str, tally: Tally, total: int) -> tuple[str, ...]:
+    rate = NONE if tally.per_second is None else f"{tally.per_second:.3g}"
+    share = f"{tally.events / total:.1%}"
+    times = (time_json(tally.first)[:-5] + "Z", time_json(tally.last)[:-5] + "Z")
+    return (name, f"{tally.events:,}", share, rate, *times)
+
+
+def statistics_json(statistics: Statistics, group: Group, count: int) -> dict[str, Any]:
+    """Return the keys ``by``, ``events``, ``groups``, ``first``, ``last`` and ``tallies``.
+
+    A tally has ``name events per_second first last``.
+    """
+    total = statistics.total
+    return {
+        "by": group,
+        "events": total.events if total else 0,
+        "groups": len(statistics.tallies),
+        "first": time_json(total.first) if total else None,
+        "last": time_json(total.last) if total else None,
+        "tallies": [
+            {
+                "name": name,
+                "events": tally.events,
+                "per_second": tally.per_second,
+                "first": time_json(tally.first),
+                "last": time_json(tally.last),
+            }
+            for name, tally in statistics.ordered()[:count]
+        ],
+    }
+
+
+async def count_events(
+    store: EventStore, sieve: Sieve, group: Callable[[CommittedEvent], str] | None
+) -> Mapping[str, int]:
+    """Return how many events are wanted, by group; under an empty name where there is no group.
+
+    Where the index knows, nothing is read.
+    """
+    first = sieve.selections[0]
+    by_type_only = Selection(types=first.types)
+    if group is None and not sieve.is_sieved and sieve.selections == (by_type_only,):
+        counts = await store.type_counts()
+        wanted = first.types or counts.keys()
+        return {"": sum(counts.get(type_id, 0) for type_id in wanted)}
+    found: dict[str, int] = {} if group else {"": 0}
+    async for page in sieve.pages(store):
+        if group is None:
+            found[""] += len(page.events)
+            continue
+        for event in page.events:
+            name = group(event)
+            found[name] = found.get(name, 0) + 1
+    return found
