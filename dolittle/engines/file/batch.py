@@ -7,6 +7,7 @@ import msgspec
 from dolittle.engines.file.line import (
     Place,
     StoredCommit,
+    answer_of,
     encode,
     events_of,
     microseconds,
@@ -21,7 +22,6 @@ from dolittle.execution import Clock
 from dolittle.store import (
     Commit,
     CommittedEvents,
-    Stream,
     check_expected,
     commit_time,
     is_same_commit,
@@ -49,7 +49,8 @@ class Batch:
         self._time_us = log.own.time_us
         self._lines: list[bytes] = []
         self._commits: list[StoredCommit] = []
-        self._versions: dict[Stream, int] = {}
+        # By what would be a Stream; a plain pair equals it and is made in a tenth of the time.
+        self._versions: dict[tuple[str, str], int] = {}
         self._made: dict[str, CommittedEvents] = {}
         self._answers: list[Answer] = []
         self.has_begun = False
@@ -92,20 +93,20 @@ class Batch:
         stored = self._log.segments.line_at(address, self._log.own.address)
         return CommittedEvents(tuple(events_of(stored)), stored.next_position)
 
-    def _version(self, stream: Stream) -> int:
+    def _version(self, stream: tuple[str, str]) -> int:
         version = self._versions.get(stream)
         return self._lookup.version(stream) if version is None else version
 
     def _place(self, commit: Commit) -> CommittedEvents:
         own = self._log.own
         versions: list[int] = []
-        grown: dict[Stream, int] = {}
+        grown: dict[tuple[str, str], int] = {}
         for event in commit.events:
             version = 0
             if event.aggregate:
-                stream = Stream(event.aggregate, event.source)
-                version = (grown[stream] if stream in grown else self._version(stream)) + 1
-                grown[stream] = version
+                stream = (event.aggregate, event.source)
+                known = grown.get(stream)
+                version = grown[stream] = (self._version(stream) if known is None else known) + 1
             versions.append(version)
         if commit.time is None:
             # The same as the rule of the port, without making a time of it: cost is felt here.
@@ -114,7 +115,7 @@ class Batch:
             time_us = microseconds(commit_time(commit, self._clock.now(), time_of(self._time_us)))
         stored = store(commit, Place(self._position, own.attested, time_of(time_us)), versions)
         line = encode(stored, self._log.seed)
-        answer = CommittedEvents(tuple(events_of(stored)), stored.next_position)
+        answer = answer_of(commit, stored)
         self._versions.update(grown)
         self._made[commit.id] = answer
         self._lines.append(line)

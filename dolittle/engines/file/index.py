@@ -148,7 +148,7 @@ class Index:
         row = self._db.execute("SELECT address FROM commits WHERE id = ?", (commit_id,)).fetchone()
         return row[0] if row else None
 
-    def version(self, stream: Stream) -> int:
+    def version(self, stream: tuple[str, str]) -> int:
         """Return how many events an aggregate instance has."""
         row = self._db.execute(
             "SELECT version FROM versions WHERE aggregate = ? AND source = ?", stream

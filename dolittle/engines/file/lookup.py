@@ -76,7 +76,7 @@ class Lookup:
         self._log = log
         self._is_writable = is_writable
         self._mutex = threading.RLock()
-        self._versions: dict[Stream, int] = {}
+        self._versions: dict[tuple[str, str], int] = {}
         self._last_sum = 0
         self._remembered: set[int] = set()
         self._is_closed = False
@@ -291,7 +291,7 @@ class Lookup:
                 return address
             return self._index.commit_address(commit_id)
 
-    def version(self, stream: Stream) -> int:
+    def version(self, stream: tuple[str, str]) -> int:
         """Return how many events an aggregate instance has."""
         # Without the lock, for this is asked for every event that is committed: whatever else
         # goes on, one of the two knows the latest version or neither does.
@@ -301,7 +301,7 @@ class Lookup:
         return self._version(stream) if version is None else version
 
     @_answering
-    def _version(self, stream: Stream) -> int:
+    def _version(self, stream: tuple[str, str]) -> int:
         version = self._tail.versions.get(stream)
         if version is None:
             version = self._index.version(stream)
@@ -315,8 +315,8 @@ class Lookup:
         with self._mutex:
             found = self._index.streams(aggregate)
             for stream, version in self._tail.versions.items():
-                if not aggregate or stream.aggregate == aggregate:
-                    found[stream] = version
+                if not aggregate or stream[0] == aggregate:
+                    found[Stream(*stream)] = version
             return found
 
     @_answering
