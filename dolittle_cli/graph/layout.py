@@ -145,24 +145,35 @@ def _ordered(graph: Graph, columns: Sequence[Sequence[Node]]) -> list[list[Node]
     for round in range(ROUNDS):
         pairs = [(0, 1), (1, 2)] if round % 2 == 0 else [(2, 1), (1, 0)]
         for fixed, moved in pairs:
-            places = {node.id: place for place, node in enumerate(ordered[fixed])}
+            places = _places(graph, ordered[fixed])
             known = {node.id: float(place) for place, node in enumerate(ordered[moved])}
             means = {node: _mean(links.get(node, ()), places, known[node]) for node in known}
             ordered[moved].sort(key=lambda node: means[node.id])
     return ordered
 
 
+def _places(graph: Graph, column: Sequence[Node]) -> dict[str, float]:
+    """Return the place of each node of a column; those of commands lie within their aggregate."""
+    places: dict[str, float] = {}
+    for place, node in enumerate(column):
+        places[node.id] = float(place)
+        commands = graph.commands(node)
+        for row, command in enumerate(commands, start=1):
+            places[command.id] = place + row / (len(commands) + 1) - 0.5
+    return places
+
+
 def _links(graph: Graph) -> dict[str, list[str]]:
+    """Return the neighbours of each node; what leads from a command leads from its aggregate."""
     owners = {node.id: node.owner or node.id for node in graph.nodes}
     links: dict[str, list[str]] = {}
     for edge in graph.drawn:
-        start, stop = owners[edge.start], owners[edge.stop]
-        links.setdefault(start, []).append(stop)
-        links.setdefault(stop, []).append(start)
+        links.setdefault(owners[edge.start], []).append(edge.stop)
+        links.setdefault(owners[edge.stop], []).append(edge.start)
     return links
 
 
-def _mean(neighbours: Sequence[str], places: dict[str, int], otherwise: float) -> float:
+def _mean(neighbours: Sequence[str], places: dict[str, float], otherwise: float) -> float:
     found = [places[node] for node in neighbours if node in places]
     return sum(found) / len(found) if found else otherwise
 
