@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench wheel-test clean
+.PHONY: help demo test check fix bench walk wheel-test clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -21,6 +21,10 @@ demo: $(VENV)/.ready ## Make a microservice, run it, use it, tail and replay its
 
 test: $(VENV)/.ready ## Run all tests
 	$(RUN) -m pytest
+
+walk: $(VENV)/.ready ## Walk at random through generated projects, 50 commands each; COUNT=10 SEED=1
+	WALK_COUNT=$(or $(COUNT),10) WALK_SEED=$(or $(SEED),1) WALK_STEPS=50 WALK_CHECKED_EVERY=$(or $(EVERY),1) \
+		$(RUN) -m pytest -q tests/dolittle_cli/scaffold/test_random_walk.py
 
 check: $(VENV)/.ready ## Format, lint, import contracts, strict types
 	$(RUN) -m ruff format --check .
