@@ -137,3 +137,9 @@ class Batch:
         """Answer everyone whose commit is on disk."""
         for reply, answer in self._answers:
             reply.set_result(answer)
+
+    def answer_repeats(self) -> None:
+        """Answer those whose commit was stored before this batch, which came to nothing."""
+        for reply, answer in self._answers:
+            if answer.events[0].position < self._log.own.position:
+                reply.set_result(answer)

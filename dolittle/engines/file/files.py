@@ -10,6 +10,7 @@ import errno
 import fcntl
 import mmap
 import os
+import stat
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -218,13 +219,20 @@ def write_durably(files: Files, path: Path, data: bytes) -> None:
 
 def make_folder(files: Files, path: Path) -> None:
     """Make a folder and those above it, durably; nothing happens where it exists."""
-    if path.is_dir():
+    if _is_folder(files, path):
         return
     make_folder(files, path.parent)
     try:
         files.mkdir(path)
     except FileExistsError:
         # Another process was quicker.
-        if not path.is_dir():
+        if not _is_folder(files, path):
             raise
     files.fsync_folder(path.parent)
+
+
+def _is_folder(files: Files, path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(files.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False

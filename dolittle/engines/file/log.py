@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
 
 from dolittle.engines.file.files import Files, write_all
 from dolittle.engines.file.line import seed_of
-from dolittle.engines.file.recovery import cut_tail, scan
-from dolittle.engines.file.segments import FOLDER, Segments, segment_path
+from dolittle.engines.file.recovery import Scan, cut_tail, scan
+from dolittle.engines.file.segments import BLOCK_BYTES, FOLDER, Segments, segment_path
 from dolittle.engines.file.synced import Mark, Synced
 from dolittle.errors import StoreDamaged
 from dolittle.execution import Clock
@@ -47,6 +48,7 @@ class Log:
         self._fd_path: Path | None = None
         self._own = Mark()
         self._seen_inode = 0
+        self._has_failed = False
         self._synced: Synced | None = None
         self.segments = Segments(files, folder, self._seed)
         self.damage: StoreDamaged | None = None
@@ -127,10 +129,27 @@ class Log:
             raise found.damage
         if found.is_torn:
             cut_tail(self._files, self._folder, self.segments, found, self._clock.now())
-        fd = self._writable()
-        self._files.fdatasync(fd)
+        self._write_again(found)
+        self._files.fdatasync(self._writable())
+        # Who made the segment may have died before its name was on disk.
+        self._files.fsync_folder(self._folder / FOLDER)
         end = self.segments.last.base + found.end
         self._publish(Mark(end, found.position, found.position, found.time_us))
+
+    def _write_again(self, found: Scan) -> None:
+        """Write the lines that nothing proves to be on disk over themselves, so that they are.
+
+        After a failed sync the system goes on showing what it could not write, and takes it for
+        written: a sync that succeeds later says nothing about it. Only a new write does.
+        Source: Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
+        """
+        offset, segment = found.proven_end, self.segments.last
+        while offset < found.end:
+            block = self.segments.read(segment, offset, min(BLOCK_BYTES, found.end - offset))
+            if not block:
+                raise OSError(errno.EIO, "the log became shorter while it was read")
+            write_all(self._files, self._writable(), block, offset)
+            offset += len(block)
 
     def append(self, data: bytes) -> None:
         """Write whole lines behind the end and sync them. Needs the lock; not yet readable.
@@ -150,11 +169,17 @@ class Log:
         try:
             self._files.fdatasync(fd)
         except OSError as error:
+            # Whoever writes next, in whichever process, must not believe what seems to be there.
+            self._has_failed = True
+            assert self._synced is not None
+            self._synced.publish(self._own._replace(mtime_ns=0))
             raise SyncFailed(str(error)) from error
 
     def cut_back(self) -> None:
         """Take away what a failed :meth:`append` has written. Needs the lock."""
         self._files.ftruncate(self._writable(), self._own.size)
+        # Without it a power cut might bring back what its committer is told is not stored.
+        self._files.fdatasync(self._writable())
         self._publish(self._own)
 
     def publish(self, length: int, position: int, time_us: int) -> None:
@@ -209,8 +234,11 @@ class Log:
         return self._fd
 
     def sync(self) -> None:
-        """Bring everything to disk, whatever the durability. Needs the lock."""
-        if self.damage is None and self._own.attested < self._own.position:
+        """Bring everything to disk, whatever the durability; nothing after a failed sync.
+
+        Needs the lock.
+        """
+        if self.damage is None and not self._has_failed and self._own.attested < self._own.position:
             self._sync()
             self._publish(self._own._replace(attested=self._own.position))
 

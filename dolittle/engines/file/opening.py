@@ -48,9 +48,12 @@ def identified(files: Files, folder: Path, clock: Clock) -> str:
         StoreDamaged: There is a log, but nothing says whose.
     """
     store_id = read_identity(files, folder)
+    has_log = bool(files.names(folder / FOLDER))
     if store_id is not None:
+        if not has_log:
+            _make_names_durable(files, folder)
         return store_id
-    if files.names(folder / FOLDER):
+    if has_log:
         raise StoreDamaged(
             folder / NAME,
             line=0,
@@ -61,6 +64,21 @@ def identified(files: Files, folder: Path, clock: Clock) -> str:
     store_id = new_id()
     write_identity(files, folder, store_id, clock.now().isoformat())
     return store_id
+
+
+def _make_names_durable(files: Files, folder: Path) -> None:
+    """Bring the names of a store without events to disk, up to the root.
+
+    Who made them may have died in between, and nothing would be found without them.
+    """
+    for each in (folder, *folder.parents):
+        try:
+            files.fsync_folder(each)
+        except OSError as error:
+            if error.errno not in READ_ONLY:
+                raise
+            # One that we may not read was there before: we could not have made it.
+            return
 
 
 def check_sealed(files: Files, log: Log, lookup: Lookup) -> StoreDamaged | None:

@@ -31,6 +31,7 @@ class Scan(NamedTuple):
         position: The position behind it.
         time_us: The time of that line; 0 if there is no line at all.
         attested: What was on disk, as the intact lines say: a position.
+        proven_end: The offset before which a line proves that everything was on disk.
         damage: What is wrong at ``end``, if that place had been on disk.
         reason: Why the line at ``end`` is none, if there are bytes behind ``end``.
     """
@@ -40,6 +41,7 @@ class Scan(NamedTuple):
     position: int
     time_us: int
     attested: int
+    proven_end: int
     damage: StoreDamaged | None
     reason: str
 
@@ -60,14 +62,18 @@ def scan(files: Files, segments: Segments, seed: int, synced_address: int) -> Sc
     """
     segment = segments.last
     size = files.stat(segment.path).st_size
-    offset, position, time_us, attested, reason = 0, segment.first_position, 0, 0, ""
+    offset, position, time_us, reason = 0, segment.first_position, 0, ""
+    attested, proven_end = 0, 0
     for begin, line in _raw_lines(segments, segment, size):
         reason = _reason_against(line, seed, position)
         if reason:
             offset = begin
             break
         commit = decode(line[:-1])
-        position, attested = commit.next_position, max(attested, commit.synced)
+        if commit.synced > attested:
+            # The first line of a batch says that everything before the batch was on disk.
+            attested, proven_end = commit.synced, begin
+        position = commit.next_position
         time_us = microseconds(commit.time)
         offset = begin + len(line)
     if not time_us and segment.base:
@@ -81,7 +87,7 @@ def scan(files: Files, segments: Segments, seed: int, synced_address: int) -> Sc
     if damage is None and synced_address > segment.base + offset:
         reason = reason or "stored events are missing at the end of the log"
         damage = segments.damage(segment.base + offset, reason, position)
-    return Scan(size, offset, position, time_us, attested, damage, reason)
+    return Scan(size, offset, position, time_us, attested, proven_end, damage, reason)
 
 
 def _reason_against(line: bytes, seed: int, position: int) -> str:
@@ -155,6 +161,8 @@ def cut_tail(files: Files, folder: Path, segments: Segments, found: Scan, now: d
     """Keep a copy of a torn tail, then cut it off; return the copy."""
     torn = folder / TORN_FOLDER
     make_folder(files, torn)
+    # Who made it may have died before its name was on disk.
+    files.fsync_folder(folder)
     segment = segments.last
     copy = torn / f"{now:%Y%m%dT%H%M%S.%f}-{segment.first_position:020}-{found.end}"
     tail = segments.read(segment, found.end, found.size - found.end)

@@ -187,6 +187,7 @@ class Writer:
     def _refuse(self, batch: Batch, taken: list[Waiting], error: OSError) -> None:
         """Answer after an error of the disk, and write no more where the outcome is unknown."""
         refusal: DolittleError
+        batch.answer_repeats()
         if not batch.has_begun and error.errno in FULL:
             refusal = StoreFull(self._folder)
         elif not batch.has_begun and error.errno in READ_ONLY:
