@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Callable, Coroutine
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
@@ -22,17 +22,18 @@ from dolittle.runtime.state import (
     Replay,
     Request,
 )
+from dolittle.store import END
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 BUSY_TIMEOUT_S: Final = 5.0
 """How long one process waits for another one's transaction."""
 
 _NOT_WRITABLE: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
-_SCHEMA: Final = """
+_SCHEMA: Final = f"""
 create table if not exists meta (key text primary key, value text not null) without rowid;
 create table if not exists processors (
     name text, build integer, kind text not null, is_active integer not null,
@@ -51,9 +52,23 @@ create table if not exists documents (
 ) without rowid;
 create table if not exists requests (
     number integer primary key autoincrement, kind text not null, name text not null,
-    partition text not null, position integer not null, side_effects text not null
+    partition text not null, position integer not null, side_effects text not null,
+    stop integer not null default {END}, source text not null default '',
+    speed real not null default 0
 );
 """
+
+_FROM_FORMAT_1: Final = (
+    f"alter table requests add column stop integer not null default {END}",
+    "alter table requests add column source text not null default ''",
+    "alter table requests add column speed real not null default 0",
+)
+"""Positions are kept over this: without it, handlers would handle all their events again."""
+
+_IS_SHADOW: Final = (
+    "(select 1 from processors p where p.kind='shadow' "
+    "and p.name={table}.name and p.build={table}.build)"
+)
 
 _SAVE_PROCESSOR: Final = "insert or replace into processors values (?,?,?,?,?,?,?)"
 _SAVE_FAILING: Final = "insert or replace into failing values (?,?,?,?,?,?,?,?,?,?)"
@@ -153,11 +168,19 @@ class SqliteState:
 
     @_says_why
     async def activate(self, name: str, build: int) -> None:
-        """Let readers see a build, and delete the other builds of that projection."""
+        """Let readers see a build; delete the other builds of that projection, save a shadow."""
         with self._db:
             self._db.execute("begin immediate")
+            # The builds are read first: a condition for each of a million documents would take.
+            rows = self._db.execute(
+                "select build from processors where name=? and build<>? and kind<>'shadow'",
+                (name, build),
+            ).fetchall()
             for table in ("processors", "failing", "documents"):
-                self._db.execute(f"delete from {table} where name=? and build<>?", (name, build))
+                self._db.executemany(
+                    f"delete from {table} where name=? and build=?",
+                    [(name, row[0]) for row in rows],
+                )
             self._db.execute(
                 "update processors set is_active=1 where name=? and build=?", (name, build)
             )
@@ -171,11 +194,12 @@ class SqliteState:
                 self._db.execute(f"delete from {table} where name=? and build=?", (name, build))
 
     @_says_why
-    async def failing(self, name: str = "") -> list[FailingPartition]:
-        """Return failing partitions, of one processor or all."""
+    async def failing(self, name: str = "", *, build: int = 0) -> list[FailingPartition]:
+        """Return failing partitions: of one processor or all; of one build, or all but shadows."""
         rows = self._db.execute(
-            "select * from failing where ?='' or name=? order by name, build, position",
-            (name, name),
+            "select * from failing where (?='' or name=?) and (build=? or (?=0 and not exists "
+            f"{_IS_SHADOW.format(table='failing')})) order by name, build, position",
+            (name, name, build, build),
         )
         return [
             FailingPartition(
@@ -221,19 +245,35 @@ class SqliteState:
         ).fetchone()
         return int(row[0])
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """See the state as it is now for a while, whatever other processes write.
+
+        Nothing may be saved through this object meanwhile.
+        """
+        self._db.execute("begin")
+        try:
+            yield
+        finally:
+            self._db.execute("commit")
+
     @_says_why
     async def request(self, request: Request) -> int:
         """Leave a request for the process that delivers; return its number."""
         with self._db:
             cursor = self._db.execute(
-                "insert into requests (kind, name, partition, position, side_effects) "
-                "values (?,?,?,?,?)",
+                "insert into requests "
+                "(kind, name, partition, position, side_effects, stop, source, speed) "
+                "values (?,?,?,?,?,?,?,?)",
                 (
                     request.kind,
                     request.name,
                     request.partition,
                     request.position,
                     msgspec.json.encode(request.side_effects).decode(),
+                    request.stop,
+                    request.source,
+                    request.speed,
                 ),
             )
         return int(cursor.lastrowid or 0)
@@ -242,8 +282,8 @@ class SqliteState:
     async def requests(self) -> list[Request]:
         """Return the requests that nobody has taken up, in order."""
         rows = self._db.execute(
-            "select kind, name, partition, position, side_effects, number from requests "
-            "order by number"
+            "select kind, name, partition, position, side_effects, number, stop, source, speed "
+            "from requests order by number"
         )
         return [
             Request(
@@ -253,6 +293,9 @@ class SqliteState:
                 position=row[3],
                 side_effects=msgspec.json.decode(row[4], type=tuple[str, ...]),
                 number=row[5],
+                stop=row[6],
+                source=row[7],
+                speed=row[8],
             )
             for row in rows
         ]
@@ -296,8 +339,9 @@ def _open(path: Path | str) -> sqlite3.Connection:
     try:
         database.execute("pragma journal_mode=wal")
         database.execute("pragma synchronous=normal")
-        found = database.execute("pragma user_version").fetchone()[0]
-        if found not in (0, FORMAT):
+        if _format(database) == 1:
+            _migrate(database)
+        if _format(database) not in (0, FORMAT):
             # The state is derived: another version's is dropped, and made anew from the log.
             _drop_everything(database)
         database.executescript(_SCHEMA)
@@ -306,6 +350,19 @@ def _open(path: Path | str) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _format(database: sqlite3.Connection) -> int:
+    return int(database.execute("pragma user_version").fetchone()[0])
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    with database:
+        database.execute("begin immediate")
+        if _format(database) == 1:  # else another process was faster
+            for statement in _FROM_FORMAT_1:
+                database.execute(statement)
+            database.execute(f"pragma user_version={FORMAT}")
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
@@ -318,7 +375,7 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
         return _open(":memory:")
     uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
     database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    if database.execute("pragma user_version").fetchone()[0] != FORMAT:
+    if _format(database) != FORMAT:
         database.close()
         return _open(":memory:")
     return database

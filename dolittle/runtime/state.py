@@ -7,15 +7,18 @@ transaction: a projection's documents and its position move together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from dolittle.store import START, Position
+from dolittle.store import END, START, Position
 
-Kind = Literal["handler", "projection"]
-RequestKind = Literal["replay", "retry", "skip"]
+Kind = Literal["handler", "projection", "shadow"]
+"""A ``shadow`` is a build of a projection that is not delivered to and that readers never see."""
+
+RequestKind = Literal["replay", "stop", "retry", "skip", "promote"]
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -26,11 +29,19 @@ class Replay(msgspec.Struct, frozen=True):
         side_effects: Names of side-effect methods that are called all the same.
         unhandled: Partitions that were failing when the replay began, with the first position
             that they had not handled: from there on it is no replay for them.
+        start: Where it began.
+        stop: Up to here, exclusive, events are handled again; those behind are passed over.
+        source: Only events of this source are handled again; empty: of all.
+        speed: How many times faster than they were committed; 0: as fast as it goes.
     """
 
     until: Position
     side_effects: tuple[str, ...] = ()
     unhandled: Mapping[str, Position] = {}
+    start: Position = START
+    stop: Position = END
+    source: str = ""
+    speed: float = 0.0
 
 
 class Processor(msgspec.Struct, frozen=True):
@@ -38,10 +49,13 @@ class Processor(msgspec.Struct, frozen=True):
 
     Attributes:
         name: The id of the handler or projection.
-        build: 1 for handlers. A projection's rebuild has the next number.
+        kind: ``shadow`` for the shadow build of a projection.
+        build: 1 for handlers. A projection's rebuild, or its shadow, has the next number.
         is_active: Whether readers see this build.
         position: Every event before it is handled, or its partition is failing.
-        fingerprint: Of the projection's code that made the documents; empty for handlers.
+        fingerprint: Of the projection's code that made the documents; empty for handlers. For a
+            shadow a slash and the digest of the whole package follow: a shadow is to show what
+            the code as it is now makes, also what the projection calls elsewhere.
     """
 
     name: str
@@ -81,9 +95,11 @@ class Request(msgspec.Struct, frozen=True):
 
     Attributes:
         number: Given by the state; 0 before.
+        kind: ``stop`` ends a replay of a handler; ``promote`` swaps in a projection's shadow.
         partition: For ``retry`` and ``skip``; empty: every failing partition.
         position: For ``replay``: where it begins.
         side_effects: For ``replay``: side-effect methods to be called all the same.
+        stop: For ``replay`` of a handler, as are the next two: see :class:`Replay`.
     """
 
     kind: RequestKind
@@ -92,6 +108,9 @@ class Request(msgspec.Struct, frozen=True):
     position: Position = START
     side_effects: tuple[str, ...] = ()
     number: int = 0
+    stop: Position = END
+    source: str = ""
+    speed: float = 0.0
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -133,15 +152,15 @@ class State(Protocol):
         ...
 
     async def activate(self, name: str, build: int) -> None:
-        """Let readers see a build, and delete the other builds of that projection."""
+        """Let readers see a build; delete the other builds of that projection, save a shadow."""
         ...
 
     async def discard(self, name: str, build: int) -> None:
         """Delete a build with its documents and failing partitions."""
         ...
 
-    async def failing(self, name: str = "") -> list[FailingPartition]:
-        """Return failing partitions, of one processor or all."""
+    async def failing(self, name: str = "", *, build: int = 0) -> list[FailingPartition]:
+        """Return failing partitions: of one processor or all; of one build, or all but shadows."""
         ...
 
     async def document(self, name: str, build: int, key: str) -> bytes | None:
@@ -156,6 +175,13 @@ class State(Protocol):
 
     async def count(self, name: str, build: int) -> int:
         """Return how many documents a build has."""
+        ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[None]:
+        """See the state as it is now for a while, whatever other processes write.
+
+        Nothing may be saved through this object meanwhile.
+        """
         ...
 
     async def request(self, request: Request) -> int:
@@ -176,10 +202,21 @@ class State(Protocol):
 
 
 def newest(processors: Iterable[Processor]) -> Processor | None:
-    """Return the build with the highest number, or ``None``."""
-    return max(processors, key=lambda item: item.build, default=None)
+    """Return the build with the highest number that is no shadow, or ``None``."""
+    delivered = (item for item in processors if item.kind != "shadow")
+    return max(delivered, key=lambda item: item.build, default=None)
 
 
 def active(processors: Iterable[Processor]) -> Processor | None:
     """Return the build that readers see, or ``None``."""
     return next((item for item in processors if item.is_active), None)
+
+
+def shadow(processors: Iterable[Processor]) -> Processor | None:
+    """Return the shadow build, or ``None``; there is at most one of a projection."""
+    return next((item for item in processors if item.kind == "shadow"), None)
+
+
+def next_build(processors: Iterable[Processor]) -> int:
+    """Return the number of the next build of a projection."""
+    return max((item.build for item in processors), default=0) + 1

@@ -7,13 +7,23 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
+import msgspec
+
 from dolittle.projections import ProjectionDeclaration
 from dolittle.runtime.definition import Definition
 from dolittle.runtime.delivery.handling import HandlerLoop
 from dolittle.runtime.delivery.lease import Lease
 from dolittle.runtime.delivery.projecting import ProjectionLoop
 from dolittle.runtime.delivery.surroundings import Signal, Surroundings, log, said_by
-from dolittle.runtime.state import Change, Processor, Request, active, newest
+from dolittle.runtime.state import (
+    Change,
+    Processor,
+    Request,
+    active,
+    newest,
+    next_build,
+    shadow,
+)
 from dolittle.store import START
 
 LOOK_FOR_REQUESTS_S: Final = 0.2
@@ -161,17 +171,19 @@ class Deliverer:
     async def _begin_projection(self, declaration: ProjectionDeclaration) -> None:
         """Start the builds of a projection; begin a new one where its code has changed."""
         name = declaration.id
+        await self._promote_asked(declaration)
         builds = await self._around.state.processors(name)
         latest = newest(builds)
         if latest is None:
-            latest = Processor(name, "projection", fingerprint=declaration.fingerprint)
-            await self._around.state.save(Change(latest))
+            latest = await self._begin_build(declaration)
             builds = [latest]
         elif latest.fingerprint != declaration.fingerprint:
             log.info("%s has changed: it is rebuilt beside the read model there is", name)
             latest = await self._begin_build(declaration)
             builds = [*builds, latest]
         for build in builds:
+            if build.kind == "shadow":
+                continue
             if build.fingerprint == declaration.fingerprint:
                 self._start_build(declaration, build)
             elif not build.is_active:
@@ -180,18 +192,54 @@ class Deliverer:
     async def _begin_build(self, declaration: ProjectionDeclaration) -> Processor:
         """Make the next build of a projection, from the start of the log."""
         name = declaration.id
-        builds = await self._around.state.processors(name)
-        for build in builds:
-            if not build.is_active:
-                await self._stop_loop((name, build.build))
-                await self._around.state.discard(name, build.build)
-        latest = newest(builds)
+        builds = await self._discard_unfinished(name)
         made = Processor(
             name,
             "projection",
-            build=latest.build + 1 if latest else 1,
-            is_active=latest is None,
+            build=next_build(builds),
+            is_active=newest(builds) is None,
             position=START,
+            fingerprint=declaration.fingerprint,
+        )
+        await self._around.state.save(Change(made))
+        return made
+
+    async def _discard_unfinished(self, name: str) -> list[Processor]:
+        """Give up a rebuild that is under way; return the builds that there were."""
+        builds = await self._around.state.processors(name)
+        for build in builds:
+            if not build.is_active and build.kind != "shadow":
+                await self._stop_loop((name, build.build))
+                await self._around.state.discard(name, build.build)
+        return builds
+
+    async def _promote_asked(self, declaration: ProjectionDeclaration) -> None:
+        """Promote the shadow that a request asks for, before a rebuild of the same is begun."""
+        for request in await self._around.state.requests():
+            if request.kind == "promote" and request.name == declaration.id:
+                await self._promote(declaration)
+                await self._around.state.finish_request(request.number)
+
+    async def _promote(self, declaration: ProjectionDeclaration) -> Processor | None:
+        """Make a shadow the rebuild of its projection: it goes on, and is swapped in when level.
+
+        Returns:
+            The build; ``None`` where there is no shadow, or one of other code.
+        """
+        name = declaration.id
+        found = shadow(await self._around.state.processors(name))
+        if found is None or found.fingerprint.partition("/")[0] != declaration.fingerprint:
+            log.warning(
+                "%s has no shadow that its code, as it is loaded here, has made: "
+                "nothing is promoted",
+                name,
+            )
+            return None
+        builds = await self._discard_unfinished(name)
+        made = msgspec.structs.replace(
+            found,
+            kind="projection",
+            is_active=active(builds) is None,
             fingerprint=declaration.fingerprint,
         )
         await self._around.state.save(Change(made))
@@ -252,9 +300,12 @@ class Deliverer:
             self._handlers[request.name].take(request)
             return
         builds = [loop for key, loop in self._projections.items() if key[0] == request.name]
-        if builds and request.kind == "replay":
+        if builds and request.kind in ("replay", "promote"):
             declaration = builds[0].declaration
-            self._start_build(declaration, await self._begin_build(declaration))
+            begin = self._promote if request.kind == "promote" else self._begin_build
+            build = await begin(declaration)
+            if build is not None:
+                self._start_build(declaration, build)
             await self._around.state.finish_request(request.number)
         elif builds:
             for loop in builds:

@@ -21,7 +21,7 @@ from dolittle.projections import (
 )
 from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
 from dolittle.runtime.state import Change, FailingPartition, Processor, Request
-from dolittle.store import CommittedEvent, Position, Selection
+from dolittle.store import END, CommittedEvent, Position, Selection
 
 CACHED_DOCUMENTS_MAX: Final = 10_000
 """Decoded documents kept between pages, so that a rebuild does not decode them again."""
@@ -76,13 +76,7 @@ class ProjectionLoop:
 
     async def run(self) -> None:
         """Project until stopped."""
-        self._cache.clear()
-        for known in await self._around.state.processors(self.name):
-            if known.build == self._processor.build:
-                self._processor = known
-        rows = await self._around.state.failing(self.name)
-        self._failing = {row.partition: row for row in rows if row.build == self._processor.build}
-        self._around.progressed.notify()
+        await self._load_build()
         while not self._is_stopping:
             await self._take_requests()
             await self._retry_due()
@@ -90,8 +84,25 @@ class ProjectionLoop:
             if not self._is_stopping:
                 await self._wait()
 
-    async def _project_new(self) -> None:
-        selection = Selection(start=self._processor.position, types=self._types)
+    async def project_until(self, stop: Position) -> None:
+        """Project what lies before a position, and return; failing keys are left as they are."""
+        await self._load_build()
+        await self._project_new(stop)
+        if self._processor.position < stop and not self._is_stopping:
+            await self._project_page((), stop)
+
+    async def _load_build(self) -> None:
+        self._cache.clear()
+        build = self._processor.build
+        for known in await self._around.state.processors(self.name):
+            if known.build == build:
+                self._processor = known
+        rows = await self._around.state.failing(self.name, build=build)
+        self._failing = {row.partition: row for row in rows}
+        self._around.progressed.notify()
+
+    async def _project_new(self, stop: Position = END) -> None:
+        selection = Selection(start=self._processor.position, stop=stop, types=self._types)
         async with aclosing(self._around.store.read(selection)) as pages:  # type: ignore[type-var]
             async for page in pages:
                 if self._is_stopping or self._requests:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dolittle.errors import StateUnavailable
@@ -23,7 +24,10 @@ from dolittle.runtime.state import (
     Request,
     active,
     newest,
+    next_build,
+    shadow,
 )
+from dolittle.store import END
 
 MOMENT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -101,6 +105,54 @@ async def test_the_state_of_another_version_is_made_anew(path: Path) -> None:
     state = SqliteState(path)
     assert await state.processors() == []
     await state.close()
+
+
+async def test_positions_and_requests_are_kept_when_the_format_moves_on(path: Path) -> None:
+    await (await filled(path)).close()
+    with sqlite3.connect(path) as database:
+        for column in ("stop", "source", "speed"):
+            database.execute(f"alter table requests drop column {column}")
+        database.execute("pragma user_version=1")
+    database.close()
+    state = SqliteState(path)
+    assert [item.position for item in await state.processors()] == [5]
+    [request] = await state.requests()
+    assert (request.position, request.stop, request.source, request.speed) == (2, END, "", 0.0)
+    bounded = Request("replay", "Announcer", position=1, stop=4, source="Tacos", speed=2.5)
+    number = await state.request(bounded)
+    assert (await state.requests())[-1] == msgspec.structs.replace(bounded, number=number)
+    await state.close()
+
+
+async def test_a_shadow_is_seen_by_nobody_and_outlives_a_swap(path: Path) -> None:
+    state = SqliteState(path)
+    old = Processor("Counter", "projection", 1)
+    dark = Processor("Counter", "shadow", 2, is_active=False)
+    new = Processor("Counter", "projection", 3, is_active=False)
+    for build in (old, dark, new):
+        row = failing("a", "Counter", build.build)
+        await state.save(Change(build, failing=[row], documents={"k": b"1"}))
+    builds = await state.processors("Counter")
+    assert (active(builds), newest(builds), shadow(builds)) == (old, new, dark)
+    assert next_build(builds) == 4
+    assert [row.build for row in await state.failing("Counter")] == [1, 3]
+    assert [row.build for row in await state.failing("Counter", build=2)] == [2]
+    await state.activate("Counter", 3)
+    assert [item.build for item in await state.processors("Counter")] == [2, 3]
+    assert await state.document("Counter", 2, "k") == b"1"
+    assert await state.document("Counter", 1, "k") is None
+    await state.close()
+
+
+async def test_a_snapshot_stays_as_it_was_whatever_others_write(path: Path) -> None:
+    one, two = await filled(path), SqliteState(path)
+    async with one.snapshot():
+        assert (await one.processors())[0].position == 5
+        await two.save(Change(Processor("Announcer", "handler", position=9)))
+        assert (await one.processors())[0].position == 5
+    assert (await one.processors())[0].position == 9
+    await one.close()
+    await two.close()
 
 
 async def test_two_connections_see_what_the_other_writes(path: Path) -> None:
