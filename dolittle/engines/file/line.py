@@ -194,10 +194,23 @@ def header_of(stored: StoredCommit) -> CommitHeader:
     )
 
 
-def events_of(stored: StoredCommit) -> list[CommittedEvent]:
-    """Return the events of a stored commit."""
+def events_of(stored: StoredCommit, indexes: Sequence[int] | None = None) -> list[CommittedEvent]:
+    """Return the events of a stored commit.
+
+    Args:
+        stored: The commit.
+        indexes: Which of them, ascending; ``None``: all.
+    """
     header = header_of(stored)
     position = stored.position
+    events = stored.events
+    if indexes is None:
+        indexes = range(len(events))
+    else:
+        events = [events[index] for index in indexes]
+    # A line has no line break within, so joining and splitting copies the contents; it costs
+    # half as much as to ask each for its bytes.
+    contents = b"\n".join([event.content for event in events]).split(b"\n")
     return [
         CommittedEvent(
             position + index,
@@ -209,9 +222,9 @@ def events_of(stored: StoredCommit) -> list[CommittedEvent]:
             event.aggregate,
             event.version,
             event.public,
-            bytes(event.content),
+            content,
         )
-        for index, event in enumerate(stored.events)
+        for index, event, content in zip(indexes, events, contents, strict=False)
     ]
 
 

@@ -10,7 +10,6 @@ from typing import Final
 from dolittle.engines.file.line import StoredCommit, events_of, events_of_all, microseconds
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
-from dolittle.engines.file.segments import Lines
 from dolittle.engines.file.synced import Mark
 from dolittle.engines.file.tail import AGGREGATE, SOURCE, TYPE, KnownPlace, Posting
 from dolittle.errors import StoreDamaged
@@ -248,16 +247,18 @@ class Reader:
         first, last = addresses[0], addresses[-1]
         segment = segments.at(first)
         block = segments.read(segment, first - segment.base, last - first + _LINE_BYTES_GUESS)
-        commits: list[StoredCommit] = []
+        lines: list[bytes] = []
         for address in addresses:
             begin = address - first
             end = block.find(b"\n", begin)
             if end < 0 or begin >= len(block):
                 # Longer than guessed, or in the next segment.
-                commits.append(segments.line_at(address, mark.address))
-            else:
-                commits.extend(segments.decode(Lines(address, [block[begin:end]])))
-        return commits
+                break
+            lines.append(block[begin:end])
+        commits = segments.decode_apart(lines)
+        # One by one what could not be had at once, or to tell which of them is damaged.
+        rest = addresses[len(commits) :]
+        return commits + [segments.line_at(address, mark.address) for address in rest]
 
     # The last ones --------------------------------------------------------------------------
 
@@ -378,30 +379,34 @@ def _select(commits: list[StoredCommit], selection: Selection, start: int) -> li
     """Return the selected events of some commits."""
     if not commits:
         return []
-    is_plain = not (
-        selection.types
-        or selection.source
-        or selection.aggregate
-        or selection.correlation
-        or selection.since
-        or selection.until
-    )
-    if is_plain and commits[0].position >= start and commits[-1].next_position <= selection.stop:
+    is_inside = commits[0].position >= start and commits[-1].next_position <= selection.stop
+    is_of_commits = selection.correlation or selection.since or selection.until
+    if is_inside and not is_of_commits and _are_all_wanted(commits, selection):
         return events_of_all(commits)
     return [
         event
         for commit in commits
-        if _may_match(commit, selection)
-        for event in events_of(commit)
+        if selection.start < commit.next_position and commit.position < selection.stop
+        for event in events_of(commit, _wanted(commit, selection))
         if selection.matches(event)
     ]
 
 
-def _may_match(commit: StoredCommit, selection: Selection) -> bool:
-    """Tell cheaply whether building the events of a commit is worth it."""
-    if commit.next_position <= selection.start or commit.position >= selection.stop:
+def _are_all_wanted(commits: list[StoredCommit], selection: Selection) -> bool:
+    """Tell cheaply whether all events are of the types, the source and the aggregate root."""
+    source, root, types = selection.source, selection.aggregate, selection.types
+    if types and not types.issuperset([e.type for commit in commits for e in commit.events]):
         return False
+    if source and not {source}.issuperset([e.source for commit in commits for e in commit.events]):
+        return False
+    return not root or {root}.issuperset([e.aggregate for commit in commits for e in commit.events])
+
+
+def _wanted(commit: StoredCommit, selection: Selection) -> list[int]:
+    """Return which events of a commit are worth being built."""
     source, types = selection.source, selection.types
-    if source and not any(event.source == source for event in commit.events):
-        return False
-    return not types or any(event.type in types for event in commit.events)
+    return [
+        index
+        for index, event in enumerate(commit.events)
+        if (not source or event.source == source) and (not types or event.type in types)
+    ]

@@ -236,7 +236,9 @@ class Segments:
             decoded.append(commit)
         return decoded, None
 
-    def _decode_at_once(self, lines: Lines, position: int | None) -> list[StoredCommit]:
+    def _decode_at_once(
+        self, lines: Lines, position: int | None, *, is_row: bool = True
+    ) -> list[StoredCommit]:
         """Return what a block says if nothing at all is wrong with it, else an empty list.
 
         One call for all of its lines costs a third less than a call for each.
@@ -250,8 +252,13 @@ class Segments:
         for commit in decoded:
             if not commit.events or (position is not None and commit.position != position):
                 return []
-            position = commit.position + len(commit.events)
+            if is_row:
+                position = commit.position + len(commit.events)
         return decoded if len(decoded) == len(lines.lines) else []
+
+    def decode_apart(self, lines: list[bytes]) -> list[StoredCommit]:
+        """Return what lines from different places say; an empty list if anything is wrong."""
+        return self._decode_at_once(Lines(0, lines, b"\n".join(lines)), None, is_row=False)
 
     def damage(self, address: int, reason: str, position: int | None = None) -> StoreDamaged:
         """Return the error for a bad line, with its file, line number and offset."""
