@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from dolittle_cli.completion import completion_script, current_shell, install_completion, prepare
 from dolittle_cli.console import Console
 from dolittle_cli.handover import COMPLETING
+from dolittle_cli.parameters import take_words
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -39,6 +40,9 @@ COMMANDS: Final[dict[str, Mount]] = {
     "remove": Mount("dolittle_cli.commands.remove", "Remove a thing that was added."),
     "rename": Mount("dolittle_cli.commands.rename", "Rename a thing and every reference to it."),
     "update": Mount("dolittle_cli.commands.update", "Move a project to this version's templates."),
+    "templates": Mount(
+        "dolittle_cli.commands.templates", "See the templates, or take one over to change it."
+    ),
     "undo": Mount("dolittle_cli.commands.undo", "Take back a command that changed the project."),
     "run": Mount("dolittle_cli.commands.run", "Run a microservice, or all of an application."),
     "perform": Mount("dolittle_cli.commands.perform", "Perform a command on an aggregate."),
@@ -111,8 +115,13 @@ def load(name: str) -> Any:
 
 
 def _plain(command: Any) -> Any:
-    """Show help as plain text: the painted one costs as much again as all of the start."""
+    """Show help as plain text: the painted one costs as much again as all of the start.
+
+    And take words as they are, where they need no converter.
+    """
     command.rich_markup_mode = None
+    for parameter in command.params:
+        take_words(parameter)
     for child in getattr(command, "commands", {}).values():
         _plain(child)
     return command

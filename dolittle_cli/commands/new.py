@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -17,8 +17,11 @@ from dolittle_cli.console import Console
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.options import JsonOption
 from dolittle_cli.scaffold.options import DiffOption, DryRunOption, OnConflictOption
-from dolittle_cli.scaffold.outcome import carry_out, put_back_first
+from dolittle_cli.scaffold.outcome import Showing, carry_out, put_back_first
 from dolittle_cli.scaffold.request import plan_new, request
+
+if TYPE_CHECKING:
+    from dolittle_cli.scaffold.foreign import Foreign
 
 app = typer.Typer(
     name="new",
@@ -48,6 +51,25 @@ def microservice(
     example: Annotated[
         str, typer.Option("--example", metavar="kitchen", help="Begin with the tutorial's kitchen.")
     ] = "",
+    template: Annotated[
+        str,
+        typer.Option(
+            "--template",
+            metavar="PATH_OR_GIT",
+            help="Use this copier template instead of dolittle's own.",
+        ),
+    ] = "",
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data",
+            metavar="NAME=VALUE",
+            help="An answer to a question of --template; may be given several times.",
+        ),
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Let --template run code: tasks and extensions.")
+    ] = False,
     dry_run: DryRunOption = False,
     diff: DiffOption = False,
     on_conflict: OnConflictOption = "",
@@ -57,6 +79,15 @@ def microservice(
 
     In an application's folder it becomes a part of that application.
     """
+    if template:
+        if example:
+            raise WrongUsage("--example is for dolittle's own template", hint="leave it out")
+        foreign = _foreign(template, data or [], trust=trust, asks=not as_json)
+        showing = Showing(dry_run, as_json, diff)
+        _make_of_foreign(name, into, foreign, showing, on_conflict)
+        return
+    if data or trust:
+        raise WrongUsage("--data and --trust are for a --template", hint="name one, or leave them")
     if example and example not in EXAMPLES:
         raise WrongUsage(f"there is no example {example!r}", hint=suggest(example, EXAMPLES))
     made = request("microservice", name, example=example)
@@ -107,6 +138,45 @@ def application(
         on_conflict=on_conflict,
         request=made,
     )
+
+
+def _foreign(template: str, data: list[str], *, trust: bool, asks: bool) -> Foreign:
+    """Return the template that was named.
+
+    Raises:
+        WrongUsage: An answer is not written as ``NAME=VALUE``.
+    """
+    from dolittle_cli.scaffold.foreign import Foreign
+
+    answers = {}
+    for item in data:
+        key, equals, value = item.partition("=")
+        if not key or not equals:
+            raise WrongUsage(f"--data {item}: this is no answer", hint="write NAME=VALUE")
+        answers[key] = value
+    return Foreign(template, answers, trust, asks and Console().can_ask)
+
+
+def _make_of_foreign(
+    name: str, into: Path, template: Foreign, showing: Showing, on_conflict: str
+) -> None:
+    from dolittle.runtime.configuration import FILE_NAME
+    from dolittle_cli.scaffold.microservice import plan_foreign
+
+    put_back_first(into / name, Console(), dry_run=showing.dry_run)
+    plan = plan_foreign(name, into, template)
+    carry_out(
+        plan,
+        Console(),
+        dry_run=showing.dry_run,
+        as_json=showing.as_json,
+        follow=[f"cd {shlex.quote(str(into / name))}"],
+        diff=showing.diff,
+        on_conflict=on_conflict,
+        request=request("microservice", name, template=template.name),
+    )
+    if all(item.path != FILE_NAME for item in plan.files):
+        Console().warning(f"the template makes no {FILE_NAME}, so that this is no microservice yet")
 
 
 def _tell_about_wheel(console: Console) -> None:

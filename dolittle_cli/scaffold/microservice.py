@@ -10,7 +10,8 @@ from pathlib import Path
 from dolittle.errors import ProjectNotFound
 from dolittle.runtime.configuration import find_project, is_application
 from dolittle_cli.errors import WrongUsage
-from dolittle_cli.scaffold.manifest import read_manifest
+from dolittle_cli.scaffold.foreign import Foreign, render_foreign
+from dolittle_cli.scaffold.manifest import check_path, read_manifest
 from dolittle_cli.scaffold.names import check_service_name, package_of
 from dolittle_cli.scaffold.plan import Plan, plan_files
 from dolittle_cli.scaffold.render import render, render_project, template_digest
@@ -37,6 +38,28 @@ def plan_microservice(name: str, into: Path, *, example: str = "") -> Plan:
     return _plan(into, name, texts, dict.fromkeys(texts, _template_of_microservice()))
 
 
+def plan_foreign(name: str, into: Path, template: Foreign) -> Plan:
+    """Plan a microservice's folder from a template of somebody else's.
+
+    Args:
+        name: Like ``order-desk``; the folder is called so.
+        into: The folder to put it in; it need not exist.
+        template: Which one, and what it may do.
+
+    Raises:
+        WrongUsage: The name or the place cannot be used, or there is no such template.
+        CommandLineError: The template cannot be rendered, or is not trusted.
+    """
+    check_service_name("microservice", name)
+    package_of(name)
+    _check_place(into, name)
+    texts = render_foreign(template, _values(name, example=""))
+    for path in texts:
+        check_path(path)
+    digests = dict.fromkeys(texts, (template.name, ""))
+    return _plan(into, name, texts, digests)
+
+
 def plan_project_again(root: Path, made: Request) -> Plan:
     """Plan what would be generated today for a project that is there.
 
@@ -57,14 +80,18 @@ def plan_project_again(root: Path, made: Request) -> Plan:
 
 def microservice_texts(name: str, *, example: str) -> Mapping[str, str]:
     """Return the texts of a new microservice, by path below its folder."""
+    return render_project("microservice", _values(name, example=example))
+
+
+def _values(name: str, *, example: str) -> dict[str, str]:
+    """Return what the template of a microservice is told."""
     found = re.match(r"\d+(\.\d+)*", version("dolittle-cli"))
-    values = {
+    return {
         "name": name,
         "package": name.replace("-", "_"),
         "example": example,
         "dolittle_version": found[0] if found else "0.1",
     }
-    return render_project("microservice", values)
 
 
 def _template_of_microservice() -> tuple[str, str]:

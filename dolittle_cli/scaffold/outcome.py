@@ -22,7 +22,7 @@ from dolittle_cli.scaffold.manifest import (
 )
 from dolittle_cli.scaffold.merge import unified
 from dolittle_cli.scaffold.plan import Action, FileAction, Plan
-from dolittle_cli.scaffold.request import FIELDS, PROJECTS, Request
+from dolittle_cli.scaffold.request import FIELDS, PROJECTS, TEMPLATES, Request
 from dolittle_cli.scaffold.settle import Ask, Resolution, refuse, resolution_of, settle
 from dolittle_cli.scaffold.write import write_plan
 
@@ -90,6 +90,7 @@ def carry_out(
     manifest = read_manifest(plan.root)
     if request is not None:
         request = _checked(manifest, request)
+        _warn_of_stale(plan, manifest, request, console)
     settled = settle(plan, manifest, request.key if request else "", resolve)
     settled = remember(settled, manifest, request)
     finish(settled, console, Showing(dry_run, as_json, diff), follow=follow)
@@ -140,6 +141,8 @@ def remember(plan: Plan, manifest: Manifest, request: Request | None) -> Plan:
     if request is None:
         return plan
     verb = "new" if request.kind in PROJECTS else "add"
+    if request.kind == TEMPLATES:
+        verb = "eject"
     record = record_of(
         plan,
         manifest,
@@ -257,6 +260,19 @@ def _checked(manifest: Manifest, request: Request) -> Request:
             f"dolittle remove {request.key}",
         )
     return request.with_id_of(known.request)
+
+
+def _warn_of_stale(plan: Plan, manifest: Manifest, request: Request, console: Console) -> None:
+    """Say that the project's own template is older than the shipped one."""
+    if f"{TEMPLATES} {request.kind}" not in manifest.things():
+        return
+    from dolittle_cli.scaffold.own_templates import stale
+
+    for name in stale(plan.root, manifest, request.kind):
+        console.warning(
+            f"the shipped template {name} has changed since yours was made of it: "
+            "dolittle update merges that"
+        )
 
 
 def _way(console: Console, on_conflict: str, *, can_ask: bool) -> Ask:

@@ -21,6 +21,9 @@ Answer = str | bool | tuple[str, ...]
 PROJECTS: Final = frozenset({"microservice", "application"})
 """The kinds that ``new`` makes; every other one is made by ``add``."""
 
+TEMPLATES: Final = "templates"
+"""The kind of a project's own templates, made by ``templates eject``; the name is their kind."""
+
 FIELDS: Final = "fields"
 """The answer that is typed without the name of an option."""
 
@@ -51,6 +54,8 @@ class Request:
     @property
     def command(self) -> str:
         """The command as it would be typed."""
+        if self.kind == TEMPLATES:
+            return f"dolittle templates eject {self.name}"
         verb = "new" if self.kind in PROJECTS else "add"
         words = ["dolittle", verb, self.kind, *([self.name] if self.name else [])]
         words += self._listed(FIELDS)
@@ -178,6 +183,10 @@ def _plan(project: Project, made: Request) -> Plan:
                 "ci": surroundings.plan_ci,
             }
             return plans[made.kind](project)
+        case "templates":
+            from dolittle_cli.scaffold.own_templates import plan_eject
+
+            return plan_eject(project.root, made.name)
         case _:
             raise WrongUsage(
                 f"this dolittle does not know how to make: {made.command}",
