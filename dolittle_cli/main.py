@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from dolittle_cli.completion import completion_script, current_shell, install_completion, prepare
 from dolittle_cli.console import Console
 from dolittle_cli.handover import COMPLETING
-from dolittle_cli.parameters import take_words
+from dolittle_cli.parameters import quicken_help, take_words
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -122,6 +122,7 @@ def _plain(command: Any) -> Any:
     command.rich_markup_mode = None
     for parameter in command.params:
         take_words(parameter)
+    quicken_help(command)
     for child in getattr(command, "commands", {}).values():
         _plain(child)
     return command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dolittle.engines.memory import MemoryStore
 from dolittle.errors import ProjectNotFound
 from dolittle.runtime.configuration import (
     FILE_NAME,
@@ -20,14 +20,14 @@ from dolittle.runtime.configuration import (
     load_application,
     load_configuration,
 )
-from dolittle.runtime.definition import Definition, load_definition
-from dolittle.store import EventStore
-from dolittle_cli.aliases import Aliases, read_aliases
 from dolittle_cli.console import Console
 from dolittle_cli.errors import CommandLineError, WrongUsage
 
 if TYPE_CHECKING:
+    from dolittle.runtime.definition import Definition
     from dolittle.runtime.microservice import Microservice
+    from dolittle.store import EventStore
+    from dolittle_cli.aliases import Aliases
 
 STORE_FOLDER: Final = "events"
 """The folder of a tenant's event store within the tenant's folder."""
@@ -40,6 +40,8 @@ LOG_FOLDER: Final = "log"
 
 STATE_FILE: Final = "state.sqlite"
 DELIVERY_LOCK: Final = "delivery.lock"
+SHADOW_LOCK: Final = "shadow.lock"
+"""Held by the one process that makes, promotes or discards the shadows of a tenant."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ async def open_log(place: Place) -> AsyncIterator[EventStore]:
 
         store = await open_store(place.configuration, place.tenant)
     else:
+        from dolittle.engines.memory import MemoryStore
+
         store = MemoryStore()
     try:
         yield store
@@ -161,6 +165,20 @@ async def use(
             yield opened[place.tenant]
 
 
+def deliverer_of(place: Place) -> str:
+    """Return who delivers a tenant's events, in words; empty if nobody does."""
+    from dolittle.runtime.delivery.lease import Lease
+
+    path = place.folder / DELIVERY_LOCK
+    if not path.exists() or not os.access(path, os.W_OK):
+        return ""
+    lease = Lease(path)
+    if lease.try_take():
+        lease.let_go()
+        return ""
+    return lease.holder()
+
+
 def load(place: Place) -> Definition:
     """Import what a microservice declares; what its modules print goes to stderr.
 
@@ -169,11 +187,15 @@ def load(place: Place) -> Definition:
     """
     configuration = place.configuration
     with contextlib.redirect_stdout(sys.stderr):
+        from dolittle.runtime.definition import load_definition
+
         return load_definition(configuration.package, configuration.project)
 
 
 def aliases_of(place: Place) -> Aliases:
     """Read the aliases of a microservice's event types; say which files could not be read."""
+    from dolittle_cli.aliases import read_aliases
+
     found = read_aliases(place.configuration.project, place.configuration.package)
     for problem in found.unread:
         Console().warning(f"aliases of event types are not read from {problem}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import typer
 
+import dolittle
 from dolittle_cli.console import Console
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.journal import is_unfinished, recover
@@ -129,7 +129,7 @@ def carry_out_edit(
         manifest,
         typed.command,
         slug_of("add", typed.kind, typed.name, *words),
-        version("dolittle-cli"),
+        dolittle.__version__,
         {made.key: made} if made else {},
         owner=owner,
     )
@@ -148,7 +148,7 @@ def remember(plan: Plan, manifest: Manifest, request: Request | None) -> Plan:
         manifest,
         request.command,
         slug_of(verb, request.kind, request.name),
-        version("dolittle-cli"),
+        dolittle.__version__,
         {request.key: request},
         owner=request.key,
     )

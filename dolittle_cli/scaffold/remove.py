@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
+import dolittle
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.manifest import Manifest, Thing, record_of, slug_of, with_record
@@ -62,7 +61,7 @@ def plan_remove(project: Project, manifest: Manifest, kind: str, name: str, *, f
         manifest,
         f"dolittle remove {kind} {name}",
         slug_of("remove", kind, name),
-        version("dolittle-cli"),
+        dolittle.__version__,
         {thing.request.key: None},
     )
     return with_record(plan, record)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import PurePosixPath
 from typing import Final
 
+import dolittle
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.manifest import (
@@ -163,7 +163,7 @@ class _Rename:
             self._manifest.next_number(),
             slug_of("rename", self._kind, self._old, self._new),
             f"dolittle rename {self._kind} {self._old} {self._new}",
-            version("dolittle-cli"),
+            dolittle.__version__,
             things,
             files,
         )
