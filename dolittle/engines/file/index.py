@@ -5,26 +5,29 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import struct
 from array import array
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, islice
 from operator import sub
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from dolittle.engines.file.chain import SCHEMA as CHAIN
+from dolittle.engines.file.chain import Chain, Change, Row
 from dolittle.engines.file.files import FILE_MODE
 from dolittle.engines.file.tail import KnownPlace, Posting, Tail
 from dolittle.store import Stream
 
 NAME: Final = "index.sqlite"
-FORMAT: Final = 1
+FORMAT: Final = 2
 _BUSY_S: Final = 1.0
 """How long to wait for another process that brings its lines in."""
 
 _ROW_ADDRESSES_MAX: Final = 512
 _SPAN_MAX: Final = 2**32 - 1
 
-INDEX_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError)
+INDEX_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError, struct.error)
 """What a damaged index may raise: SQLite's errors, and values that are none."""
 
 _PASSING: Final = frozenset(
@@ -41,22 +44,30 @@ _PASSING: Final = frozenset(
 )
 """Errors that say nothing against the index. Source: sqlite.org/rescode.html."""
 
-_SCHEMA: Final = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE segments (
-    first_position INTEGER PRIMARY KEY, base INTEGER, bytes INTEGER, mtime_ns INTEGER);
-CREATE TABLE commits (id TEXT PRIMARY KEY, address INTEGER) WITHOUT ROWID;
-CREATE TABLE versions (
-    aggregate TEXT, source TEXT, version INTEGER, PRIMARY KEY (aggregate, source)) WITHOUT ROWID;
-CREATE TABLE type_counts (type TEXT PRIMARY KEY, events INTEGER) WITHOUT ROWID;
-CREATE TABLE correlations (
-    correlation TEXT, address INTEGER, PRIMARY KEY (correlation, address)) WITHOUT ROWID;
-CREATE TABLE places (position INTEGER PRIMARY KEY, address INTEGER, time_us INTEGER);
-CREATE INDEX places_by_time ON places (time_us, position);
-CREATE TABLE postings (
-    kind INTEGER, key TEXT, first INTEGER, last INTEGER, steps BLOB,
-    PRIMARY KEY (kind, key, first));
-"""
+_SCHEMA: Final = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    CHAIN,
+)
+
+_PAGE_BYTES: Final = 8192
+"""Large enough that the longest row, a posting's, stays within its page."""
+
+_NUMBER_MAX: Final = 2**63 - 1
+_LENGTH: Final = struct.Struct(">I")
+_TWO: Final = struct.Struct(">2q")
+_THREE: Final = struct.Struct(">3q")
+_FIVE: Final = struct.Struct(">5q")
+
+_COMMIT: Final = b"c"
+_INDEXED: Final = b"i"
+_PLACE: Final = b"l"
+_POSTING: Final = b"p"
+_CORRELATION: Final = b"r"
+_SEGMENT: Final = b"s"
+_TYPE: Final = b"t"
+_TIME: Final = b"u"
+_VERSION: Final = b"v"
+"""Kinds of keys."""
 
 
 class Indexed(NamedTuple):
@@ -111,6 +122,7 @@ class Index:
                 check_same_thread=False,
                 isolation_level=None,
             )
+        self._chain = Chain(self._db)
         try:
             self._prepare(store_id, is_writable=is_writable or path is None)
         except BaseException:
@@ -120,12 +132,14 @@ class Index:
     def _prepare(self, store_id: str, *, is_writable: bool) -> None:
         owner = f"{FORMAT} {store_id}"
         if is_writable:
+            self._db.execute(f"PRAGMA page_size={_PAGE_BYTES}")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("BEGIN IMMEDIATE")
             if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                for statement in _SCHEMA.split(";"):
+                for statement in _SCHEMA:
                     self._db.execute(statement)
+                self._chain.begin()
                 self._db.execute("INSERT INTO meta VALUES ('owner', ?)", (owner,))
             self._db.execute("COMMIT")
         found = self._db.execute("SELECT value FROM meta WHERE name = 'owner'").fetchone()
@@ -138,109 +152,98 @@ class Index:
 
     def indexed(self) -> Indexed:
         """Return how far the index has got."""
-        row = self._db.execute("SELECT value FROM meta WHERE name = 'indexed'").fetchone()
-        return Indexed(*map(int, row[0].split())) if row else Indexed()
+        value = self._chain.get(_INDEXED)
+        return Indexed(*_FIVE.unpack(value)) if value else Indexed()
 
     # Questions ------------------------------------------------------------------------------
 
     def commit_address(self, commit_id: str) -> int | None:
         """Return where a commit's line begins."""
-        row = self._db.execute("SELECT address FROM commits WHERE id = ?", (commit_id,)).fetchone()
-        return row[0] if row else None
+        value = self._chain.get(_key(_COMMIT, commit_id))
+        return _number(value) if value else None
 
     def version(self, stream: tuple[str, str]) -> int:
         """Return how many events an aggregate instance has."""
-        row = self._db.execute(
-            "SELECT version FROM versions WHERE aggregate = ? AND source = ?", stream
-        ).fetchone()
-        return row[0] if row else 0
+        value = self._chain.get(_key(_VERSION, *stream))
+        return _number(value) if value else 0
 
     def streams(self, aggregate: str) -> dict[Stream, int]:
         """Return the aggregate instances, of one root or (empty) of all."""
-        where, values = ("WHERE aggregate = ?", [aggregate]) if aggregate else ("", [])
-        rows = self._db.execute(f"SELECT aggregate, source, version FROM versions {where}", values)
-        return {Stream(row[0], row[1]): row[2] for row in rows}
+        prefix = _key(_VERSION, aggregate) if aggregate else _VERSION
+        return {
+            Stream(*_names(row.key)): _number(row.value)
+            for row in self._chain.rows(prefix, _behind(prefix))
+        }
 
     def type_counts(self) -> dict[str, int]:
         """Return the number of events of each type."""
-        return dict(self._db.execute("SELECT type, events FROM type_counts"))
+        rows = self._chain.rows(_TYPE, _behind(_TYPE))
+        return {_names(row.key)[0]: _number(row.value) for row in rows}
 
     def type_count(self, types: Iterable[str]) -> int:
         """Return the number of events of some types."""
-        return sum(
-            row[0]
-            for type_id in types
-            for row in self._db.execute("SELECT events FROM type_counts WHERE type = ?", [type_id])
-        )
+        found = [self._chain.get(_key(_TYPE, type_id)) for type_id in types]
+        return sum(_number(value) for value in found if value)
 
     def correlation_addresses(self, correlation: str, low: int, limit: int) -> list[int]:
         """Return addresses of lines with a correlation that is not their commit's id."""
-        rows = self._db.execute(
-            "SELECT address FROM correlations WHERE correlation = ? AND address >= ? "
-            "ORDER BY address LIMIT ?",
-            (correlation, low, limit),
-        )
-        return [row[0] for row in rows]
+        prefix = _key(_CORRELATION, correlation)
+        rows = self._chain.rows(prefix + _packed(low), _behind(prefix))
+        return [_number(row.key[-8:]) for row in islice(rows, limit)]
 
     def addresses(self, posting: Posting, low: int, limit: int) -> list[int]:
         """Return the first ``limit`` addresses of a posting from ``low`` on, ascending."""
-        rows = self._db.execute(
-            "SELECT first, steps FROM postings WHERE kind = ? AND key = ? AND first >= "
-            "coalesce((SELECT max(first) FROM postings WHERE kind = ? AND key = ? AND first <= ?),"
-            " 0) ORDER BY first",
-            (*posting, *posting, low),
-        )
+        prefix = _posting_key(posting)
+        begin = prefix + _packed(low)
+        before = self._chain.at_or_before(begin)
+        if before.key.startswith(prefix):
+            begin = before.key
         found: list[int] = []
-        for first, steps in rows:
-            found.extend(address for address in _unpack(first, steps) if address >= low)
+        for row in self._chain.rows(begin, _behind(prefix)):
+            found.extend(address for address in _unpack(row) if address >= low)
             if len(found) >= limit:
                 break
         return found[:limit]
 
     def addresses_before(self, posting: Posting, high: int, limit: int) -> list[int]:
         """Return the last ``limit`` addresses of a posting before ``high``, descending."""
-        rows = self._db.execute(
-            "SELECT first, steps FROM postings WHERE kind = ? AND key = ? AND first < ? "
-            "ORDER BY first DESC",
-            (*posting, high),
-        )
+        if high <= 0:
+            return []
+        prefix = _posting_key(posting)
         found: list[int] = []
-        for first, steps in rows:
-            found.extend(address for address in reversed(_unpack(first, steps)) if address < high)
+        for row in self._chain.rows_down(prefix + _packed(high - 1), prefix):
+            found.extend(address for address in reversed(_unpack(row)) if address < high)
             if len(found) >= limit:
                 break
         return found[:limit]
 
     def place_at(self, position: int) -> KnownPlace | None:
         """Return the last remembered place at or before a position."""
-        row = self._db.execute(
-            "SELECT position, address, time_us FROM places WHERE position <= ? "
-            "ORDER BY position DESC LIMIT 1",
-            (position,),
-        ).fetchone()
-        return KnownPlace(*row) if row else None
+        row = self._chain.at_or_before(_PLACE + _packed(min(position, _NUMBER_MAX)))
+        if not row.key.startswith(_PLACE):
+            return None
+        return KnownPlace(_number(row.key[1:]), *_TWO.unpack(row.value))
 
     def place_before(self, time_us: int) -> KnownPlace | None:
         """Return the last remembered place whose commit is older than a time."""
-        row = self._db.execute(
-            "SELECT position, address, time_us FROM places WHERE time_us < ? "
-            "ORDER BY time_us DESC, position DESC LIMIT 1",
-            (time_us,),
-        ).fetchone()
-        return KnownPlace(*row) if row else None
+        if time_us <= 0:
+            # No commit is that old.
+            return None
+        row = self._chain.at_or_before(_TIME + _packed(time_us - 1) + b"\xff" * 8)
+        if not row.key.startswith(_TIME):
+            return None
+        position = _number(row.key[9:])
+        return KnownPlace(position, _number(row.value), _number(row.key[1:9]))
 
     def last_place(self) -> KnownPlace | None:
         """Return the last remembered place."""
-        row = self._db.execute(
-            "SELECT position, address, time_us FROM places ORDER BY position DESC LIMIT 1"
-        ).fetchone()
-        return KnownPlace(*row) if row else None
+        return self.place_at(_NUMBER_MAX)
 
     def segments(self) -> list[SealedSegment]:
         """Return what sealed segments looked like when they were read."""
         return [
-            SealedSegment(*row)
-            for row in self._db.execute("SELECT * FROM segments ORDER BY first_position")
+            SealedSegment(_number(row.key[1:]), *_THREE.unpack(row.value))
+            for row in self._chain.rows(_SEGMENT, _behind(_SEGMENT))
         ]
 
     # Growing --------------------------------------------------------------------------------
@@ -257,54 +260,98 @@ class Index:
 
     def add(self, tail: Tail, indexed: Indexed, sealed: Sequence[SealedSegment]) -> None:
         """Add a tail that begins where the index ends, and end what :meth:`begin` began."""
-        db = self._db
-        db.executemany("INSERT INTO commits VALUES (?, ?)", tail.commits.items())
-        db.executemany(
-            "INSERT INTO versions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET version = "
-            "excluded.version",
-            [(*stream, version) for stream, version in tail.versions.items()],
-        )
-        db.executemany(
-            "INSERT INTO type_counts VALUES (?, ?) ON CONFLICT DO UPDATE SET events = events + "
-            "excluded.events",
-            tail.type_counts.items(),
-        )
-        db.executemany(
-            "INSERT INTO correlations VALUES (?, ?)",
-            [(key, address) for key, found in tail.correlations.items() for address in found],
-        )
-        db.executemany("INSERT INTO places VALUES (?, ?, ?)", tail.places)
-        for posting, addresses in sorted(tail.postings.items()):
-            self._post(posting, addresses)
-        self.remember(sealed)
-        db.execute(
-            "INSERT OR REPLACE INTO meta VALUES ('indexed', ?)", (" ".join(map(str, indexed)),)
-        )
-        db.execute("COMMIT")
+        new: dict[bytes, bytes] = {_INDEXED: _FIVE.pack(*indexed)}
+        for commit_id, address in tail.commits.items():
+            new[_key(_COMMIT, commit_id)] = _packed(address)
+        for stream, version in tail.versions.items():
+            new[_key(_VERSION, *stream)] = _packed(version)
+        for correlation, addresses in tail.correlations.items():
+            prefix = _key(_CORRELATION, correlation)
+            new.update((prefix + _packed(address), b"") for address in addresses)
+        for place in tail.places:
+            new[_PLACE + _packed(place.position)] = _TWO.pack(place.address, place.time_us)
+            key = _TIME + _packed(max(place.time_us, 0)) + _packed(place.position)
+            new[key] = _packed(place.address)
+        changes: dict[bytes, Change] = {key: _always(value) for key, value in new.items()}
+        for type_id, count in tail.type_counts.items():
+            changes[_key(_TYPE, type_id)] = _more(count)
+        for posting, addresses in tail.postings.items():
+            self._post(changes, _posting_key(posting), addresses)
+        self._chain.change(sorted(changes.items()))
+        self._note(sealed)
+        self._db.execute("COMMIT")
 
-    def remember(self, sealed: Sequence[SealedSegment]) -> None:
-        """Note what sealed segments look like."""
-        self._db.executemany("INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?)", sealed)
+    def remember(self, segment: SealedSegment) -> None:
+        """Note what a sealed segment looks like."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._note([segment])
+            self._db.execute("COMMIT")
+        except BaseException:
+            self.rollback()
+            raise
 
-    def _post(self, posting: Posting, addresses: Sequence[int]) -> None:
+    def _note(self, sealed: Sequence[SealedSegment]) -> None:
+        self._chain.change(
+            (_SEGMENT + _packed(each.first_position), _always(_THREE.pack(*each[1:])))
+            for each in sorted(sealed)
+        )
+
+    def _post(self, changes: dict[bytes, Change], prefix: bytes, addresses: Sequence[int]) -> None:
         """Append addresses to a posting's last row while that is short, else begin a row."""
-        row = self._db.execute(
-            "SELECT rowid, last, length(steps) FROM postings WHERE kind = ? AND key = ? "
-            "ORDER BY first DESC LIMIT 1",
-            posting,
-        ).fetchone()
-        if row and row[2] < 4 * _ROW_ADDRESSES_MAX and addresses[0] - row[1] <= _SPAN_MAX:
-            self._db.execute(
-                "UPDATE postings SET steps = CAST(steps || ? AS BLOB), last = ? WHERE rowid = ?",
-                (_steps([row[1], *addresses]), addresses[-1], row[0]),
-            )
-            return
+        row = self._chain.at_or_before(prefix + b"\xff" * 8)
+        if row.key.startswith(prefix) and len(row.value) < 4 * _ROW_ADDRESSES_MAX:
+            last = _number(row.value[:8])
+            if addresses[0] - last <= _SPAN_MAX:
+                head, more = _packed(addresses[-1]), _steps([last, *addresses])
+                changes[row.key] = _always(head + row.value[8:] + more)
+                return
         for begin in range(0, len(addresses), _ROW_ADDRESSES_MAX):
             part = addresses[begin : begin + _ROW_ADDRESSES_MAX]
-            self._db.execute(
-                "INSERT INTO postings VALUES (?, ?, ?, ?, ?)",
-                (*posting, part[0], part[-1], _steps(part)),
-            )
+            changes[prefix + _packed(part[0])] = _always(_packed(part[-1]) + _steps(part))
+
+
+def _key(kind: bytes, *names: str) -> bytes:
+    """Return the key of names; each stands behind its length, so that none is part of another."""
+    encoded = [name.encode() for name in names]
+    return kind + b"".join(_LENGTH.pack(len(name)) + name for name in encoded)
+
+
+def _names(key: bytes) -> list[str]:
+    found, begin = [], 1
+    while begin < len(key):
+        (length,) = _LENGTH.unpack_from(key, begin)
+        begin += _LENGTH.size
+        end = begin + length
+        found.append(key[begin:end].decode())
+        begin = end
+    return found
+
+
+def _posting_key(posting: Posting) -> bytes:
+    return _key(_POSTING + bytes([posting[0]]), posting[1])
+
+
+def _behind(prefix: bytes) -> bytes:
+    """Return what is greater than every key that begins so, and not greater than any other."""
+    return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
+
+
+def _packed(number: int) -> bytes:
+    """Return a number that is not negative as bytes that sort as numbers do."""
+    return number.to_bytes(8, "big")
+
+
+def _number(packed: bytes) -> int:
+    return int.from_bytes(packed, "big")
+
+
+def _always(value: bytes) -> Change:
+    return lambda _: value
+
+
+def _more(count: int) -> Change:
+    return lambda old: _packed((_number(old) if old else 0) + count)
 
 
 def _steps(addresses: Sequence[int]) -> bytes:
@@ -312,10 +359,10 @@ def _steps(addresses: Sequence[int]) -> bytes:
     return array("I", map(sub, addresses[1:], addresses[:-1])).tobytes()
 
 
-def _unpack(first: int, steps: bytes) -> list[int]:
+def _unpack(row: Row) -> list[int]:
     distances = array("I")
-    distances.frombytes(steps)
-    return list(accumulate(distances, initial=first))
+    distances.frombytes(row.value[8:])
+    return list(accumulate(distances, initial=_number(row.key[-8:])))
 
 
 def is_passing(error: Exception) -> bool:

@@ -237,8 +237,17 @@ class Log:
         """Bring everything to disk, whatever the durability; nothing after a failed sync.
 
         Needs the lock.
+
+        Raises:
+            StoreDamaged: Acknowledged events are damaged.
+            OSError: The disk failed.
+            SyncFailed: The sync failed.
         """
-        if self.damage is None and not self._has_failed and self._own.attested < self._own.position:
+        if self.damage is not None or self._has_failed:
+            return
+        # Others may have written since: what is published must not go back behind them.
+        self.bring_up_to_date()
+        if self._own.attested < self._own.position:
             self._sync()
             self._publish(self._own._replace(attested=self._own.position))
 

@@ -278,7 +278,7 @@ class Lookup:
     def remember(self, segment: SealedSegment) -> None:
         """Note what a sealed segment looks like that was just read whole."""
         with contextlib.suppress(*INDEX_ERRORS):
-            self._index.remember([segment])
+            self._index.remember(segment)
 
     # Questions ------------------------------------------------------------------------------
 

@@ -91,13 +91,13 @@ def of_another_store(path: Path) -> None:
 
 def of_another_format(path: Path) -> None:
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE meta SET value = '0 ' || substr(value, 3) WHERE name = 'owner'")
+        db.execute("UPDATE meta SET value = '1 ' || substr(value, 3) WHERE name = 'owner'")
     db.close()
 
 
 def without_a_table(path: Path) -> None:
     with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE postings")
+        db.execute("DROP TABLE chain")
     db.close()
 
 
@@ -141,8 +141,7 @@ async def test_an_index_that_goes_bad_while_in_use_is_made_anew(tmp_path: Path) 
     await fill(tmp_path)
     store = await open_store(tmp_path)
     expected = await answers(store)
-    store._lookup._index._db.execute("DROP TABLE commits")
-    store._lookup._index._db.execute("DROP TABLE postings")
+    store._lookup._index._db.execute("DROP TABLE chain")
     assert await answers(store) == expected
     await store.commit(a_commit(id="more"))
     await store.close()
@@ -153,25 +152,23 @@ async def test_an_index_that_goes_bad_while_in_use_is_made_anew(tmp_path: Path) 
 
 
 @pytest.mark.slow
-async def test_a_damaged_byte_gives_no_wrong_event(tmp_path: Path) -> None:
+async def test_a_damaged_byte_anywhere_gives_the_same_answers(tmp_path: Path) -> None:
     await fill(tmp_path)
     index = (tmp_path / "index.sqlite").read_bytes()
     store = await open_store(tmp_path)
-    everything = await read_all(store)
+    expected = await answers(store)
     await store.close()
     chance = random.Random(7)
-    for _ in range(150):
+    for number in range(250):
         harmed = bytearray(index)
-        harmed[chance.randrange(len(harmed))] ^= chance.randrange(1, 256)
+        # Every part of the file in turn; which byte of it, and what it becomes, is chance.
+        at = len(index) * number // 250 + chance.randrange(len(index) // 250)
+        harmed[at] ^= chance.randrange(1, 256)
         for suffix in ("-wal", "-shm"):
             (tmp_path / f"index.sqlite{suffix}").unlink(missing_ok=True)
         (tmp_path / "index.sqlite").write_bytes(harmed)
         store = await open_store(tmp_path)
-        assert await read_all(store) == everything
-        for source in ("s1", "s3"):
-            found = await read_all(store, Selection(source=source))
-            assert all(event in everything and event.source == source for event in found)
-        assert await store.read_last(Selection(), 5) == everything[-5:]
+        assert await answers(store) == expected, at
         await store.close()
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from dolittle.engines.file import FileStore
+from dolittle.engines.file.chain import _stored
+from dolittle.engines.file.index import _key, _packed
 from dolittle.engines.file.line import Place, encode, seed_of, store
 from dolittle.execution import ExecutionContext
 from dolittle.store import Commit, EventToCommit
@@ -76,28 +78,40 @@ async def test_a_line_that_cannot_follow_is_found(
     await reader.close()
 
 
+def change(store_: FileStore, key: bytes, value: bytes) -> None:
+    """Write what is wrong, but well: with its checksum."""
+    store_._lookup._index._chain.change([(key, lambda _: value)])
+    store_._lookup._versions.clear()
+
+
 def lose_a_commit(store_: FileStore) -> None:
-    store_._lookup._index._db.execute("DELETE FROM commits WHERE id = 'two'")
-
-
-def raise_a_version(store_: FileStore) -> None:
-    store_._lookup._index._db.execute("UPDATE versions SET version = 9")
-
-
-def count_wrongly(store_: FileStore) -> None:
-    store_._lookup._index._db.execute("UPDATE type_counts SET events = 9")
-
-
-def lose_a_source(store_: FileStore) -> None:
-    store_._lookup._index._db.execute("DELETE FROM postings WHERE kind = 0")
+    chain = store_._lookup._index._chain
+    before, lost = chain.at_or_before(_key(b"c", "tvn")), chain.at_or_before(_key(b"c", "two"))
+    assert before.next == lost.key
+    chain._db.execute("DELETE FROM chain WHERE key = ?", (lost.key,))
+    chain._db.execute(
+        "INSERT OR REPLACE INTO chain VALUES (?, ?, ?, ?)", _stored(*before[:2], lost.next)
+    )
 
 
 def point_elsewhere(store_: FileStore) -> None:
-    store_._lookup._index._db.execute("UPDATE postings SET first = first + 1 WHERE kind = 0")
+    change(store_, _key(b"c", "two"), _packed(1))
+
+
+def raise_a_version(store_: FileStore) -> None:
+    change(store_, _key(b"v", "Kitchen", "Dolittle Tacos"), _packed(9))
+
+
+def count_wrongly(store_: FileStore) -> None:
+    change(store_, _key(b"t", "DishPrepared"), _packed(9))
+
+
+def post_too_much(store_: FileStore) -> None:
+    change(store_, _key(b"p\0", "Dolittle Tacos") + _packed(5), _packed(5))
 
 
 @pytest.mark.parametrize(
-    "harm", [lose_a_commit, raise_a_version, count_wrongly, lose_a_source, point_elsewhere]
+    "harm", [lose_a_commit, point_elsewhere, raise_a_version, count_wrongly, post_too_much]
 )
 async def test_an_index_that_does_not_match_is_found(
     tmp_path: Path, harm: Callable[[FileStore], None]
