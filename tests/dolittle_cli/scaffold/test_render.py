@@ -47,7 +47,7 @@ def test_a_package_called_like_the_example_loses_nothing() -> None:
 @pytest.mark.parametrize(("kind", "folder"), FOLDERS.items())
 def test_a_package_is_described_alike_wherever_it_comes_from(kind: str, folder: str) -> None:
     text = (
-        templates_folder() / "microservice" / "{{ package }}" / folder / "__init__.py"
+        templates_folder() / "microservice" / "{{ package }}" / folder / "__init__.py.jinja"
     ).read_text()
     assert render(f"{kind}/package.py.jinja", {}) == text
 
@@ -58,6 +58,11 @@ def test_rendering_one_thing_does_not_import_copier() -> None:
         "render('application/README.md.jinja', {'name': 'x'}); sys.exit('copier' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_no_template_is_compiled_by_what_installs_it() -> None:
+    """Pip puts a ``__pycache__`` beside each ``.py``, also where that is a template."""
+    assert not list(templates_folder().rglob("*.py"))
 
 
 def test_no_template_mentions_a_path_of_this_machine() -> None:
