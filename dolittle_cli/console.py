@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -17,6 +18,9 @@ _RED: Final = "\033[31m"
 _PLAIN: Final = "\033[0m"
 _TINTS: Final = (36, 33, 35, 32, 34, 31)
 """Cyan, yellow, magenta, green, blue, red. Source: ECMA-48, 8.3.117, select graphic rendition."""
+_PAINT: Final = re.compile(r"\033\[[0-9;]*m")
+"""What paints a text and takes no column."""
+
 _CLEAR_LINE: Final = "\r\033[K"
 
 
@@ -192,6 +196,8 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _width(text: str) -> int:
     """Return how many columns a terminal takes for a text. Source: Unicode Annex 11."""
+    if "\033" in text:
+        text = _PAINT.sub("", text)
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)

@@ -201,6 +201,8 @@ def _greps(pattern: re.Pattern[str], aliases: Aliases) -> Wanted:
             search(searched_text(event.content)) is not None
             or search(event.source) is not None
             or search(aliases.alias(event.type_id)) is not None
+            or search(event.commit.correlation) is not None
+            or search(event.id) is not None
         )
 
     return is_found

@@ -45,7 +45,9 @@ WhereOption = Annotated[
 ]
 GrepOption = Annotated[
     str | None,
-    typer.Option("--grep", metavar="REGEX", help="Only where it is in type, source or content."),
+    typer.Option(
+        "--grep", metavar="REGEX", help="Only where it is in type, source, content or ids."
+    ),
 ]
 OutputOption = Annotated[
     str,

@@ -1,0 +1,95 @@
+"""What ``dolittle events export``, ``import``, ``record`` and ``play`` take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from dolittle_cli.commands.events.app import app
+from dolittle_cli.commands.events.options import (
+    CorrelationOption,
+    FromOption,
+    GrepOption,
+    SourcesOption,
+    ToOption,
+    TypesOption,
+    WhereOption,
+)
+from dolittle_cli.loop import run_loop
+from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
+
+
+@app.command("export")
+def export(
+    to_file: Annotated[
+        Path | None, typer.Option("--to-file", metavar="F", help="Write to a file, not stdout.")
+    ] = None,
+    form: Annotated[
+        Literal["jsonl", "cloudevents"], typer.Option("--format", help="Of the lines.")
+    ] = "jsonl",
+    redacted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--redact", metavar="FIELD", help="Blank this field of the content; repeatable."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there.")
+    ] = False,
+    start: FromOption = None,
+    stop: ToOption = None,
+    types: TypesOption = None,
+    sources: SourcesOption = None,
+    correlation: CorrelationOption = "",
+    where: WhereOption = None,
+    grep: GrepOption = None,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Write events as lines of JSON, whole: ids, times, content.
+
+    Without anything that chooses events, `dolittle events import` takes the file.
+    """
+    from dolittle_cli.commands.events.exporting import ExportWish, export_events
+    from dolittle_cli.commands.events.filters import Filters
+    from dolittle_cli.project import find_place
+
+    filters = Filters.parse(
+        start=start,
+        stop=stop,
+        types=types,
+        sources=sources,
+        correlation=correlation,
+        where=where,
+        grep=grep,
+    )
+    wish = ExportWish(filters, form, to_file, overwrite, tuple(redacted or ()))
+    run_loop(export_events(find_place(project, tenant), wish))
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE", help="Of an export; - for stdin.", show_default=False)
+    ],
+    foreign: Annotated[
+        bool, typer.Option("--foreign", help="Take events of another microservice too.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only check, and say what would be done.")
+    ] = False,
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Commit the events of an export, with their ids and times.
+
+    All of a file or nothing; commits that are there already are left alone.
+    """
+    from dolittle_cli.commands.events.importing import import_events
+    from dolittle_cli.project import find_place
+
+    place = find_place(project, tenant)
+    run_loop(import_events(place, source, foreign=foreign, dry_run=dry_run, as_json=json))
