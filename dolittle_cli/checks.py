@@ -14,11 +14,17 @@ from typing import Final, Literal
 
 from dolittle.errors import ConfigurationError, DeclarationErrors, DolittleError
 from dolittle.runtime.configuration import FILE_NAME, Configuration, load_configuration
-from dolittle.runtime.delivery.lease import Lease
 from dolittle.runtime.ports import LOOPBACK, PortTaken, listen
 from dolittle.runtime.sqlite_state import SqliteState
 from dolittle.runtime.state import FailingPartition
-from dolittle_cli.project import DELIVERY_LOCK, STATE_FILE, STORE_FOLDER, Place, load, locate
+from dolittle_cli.project import (
+    STATE_FILE,
+    STORE_FOLDER,
+    Place,
+    deliverer_of,
+    load,
+    locate,
+)
 
 PYTHON_MIN: Final = (3, 11)
 TORN_FOLDER: Final = "torn"
@@ -64,7 +70,7 @@ async def examine(project: Path | None, tenant: str) -> AsyncIterator[Check]:
         return
     yield Check("project", "ok", f"{configuration.name} in {folder}")
     yield Check("configuration", "ok", f"{folder / FILE_NAME}, tenants: {', '.join(tenants)}")
-    for check in (*_declarations(places[0]), *_port(configuration, places)):
+    for check in (*_declarations(places[0]), *_remembered(folder), *_port(configuration, places)):
         yield check
     for place in places:
         async for check in _store(place):
@@ -100,12 +106,19 @@ def _declarations(place: Place) -> Iterator[Check]:
     yield Check("declarations", "ok", ", ".join(parts))
 
 
+def _remembered(folder: Path) -> Iterator[Check]:
+    from dolittle_cli.scaffold.condition import findings
+
+    for found in findings(folder):
+        yield Check("scaffolding", found.status, found.text, found.fix)
+
+
 def _port(configuration: Configuration, places: list[Place]) -> Iterator[Check]:
     port = configuration.http_port
     try:
         listen(LOOPBACK, port).close()
     except PortTaken as error:
-        if any(_deliverer(place) for place in places):
+        if any(deliverer_of(place) for place in places):
             yield Check("port", "ok", f"port {port} is in use, and the microservice is running")
             return
         # An asked-for port has to be free for `dolittle run`; a default one moves on.
@@ -179,23 +192,11 @@ async def _state(place: Place) -> AsyncIterator[Check]:
     finally:
         await state.close()
     yield Check(group, "ok", f"{_count(len({item.name for item in processors}), 'position')}")
-    kinds = {item.name: item.kind for item in processors}
+    kinds = {item.name: item.kind for item in processors if item.kind != "shadow"}
     for row in failing:
         yield _failing(group, row, kinds.get(row.name, "handler"))
-    deliverer = _deliverer(place)
+    deliverer = deliverer_of(place)
     yield Check(group, "ok", f"{deliverer or 'nobody'} delivers events now")
-
-
-def _deliverer(place: Place) -> str:
-    """Return who delivers a tenant's events, in words; empty if nobody does."""
-    path = place.folder / DELIVERY_LOCK
-    if not path.exists() or not os.access(path, os.W_OK):
-        return ""
-    lease = Lease(path)
-    if lease.try_take():
-        lease.let_go()
-        return ""
-    return lease.holder()
 
 
 def _failing(group: str, row: FailingPartition, kind: str) -> Check:

@@ -207,7 +207,7 @@ def read_record(path: Path) -> Record:
         if path.stat().st_size > RECORD_BYTES_MAX:
             raise ManifestDamaged(shown, "is too large to be a record")
         value = json.loads(path.read_bytes().decode())
-        return _record(int(named[1]), named[2], value)
+        return _record(path.parents[1], int(named[1]), named[2], value)
     except json.JSONDecodeError as error:
         reason = f"{error.msg[:1].lower()}{error.msg[1:]} in line {error.lineno}, "
         raise ManifestDamaged(shown, f"{reason}column {error.colno}") from error
@@ -353,11 +353,14 @@ def _text(lines: Any) -> str:
     return "\n".join(lines)
 
 
-def _record(number: int, slug: str, value: Any) -> Record:
+def _record(root: Path, number: int, slug: str, value: Any) -> Record:
     if value["format"] != FORMAT:
         raise ValueError(f"its format is {value['format']}, this dolittle reads {FORMAT}")
     things = {key: _request(key, found) for key, found in value["things"].items()}
-    files = {_path(path): _file(path, found) for path, found in value["files"].items()}
+    files = {}
+    for path, found in value["files"].items():
+        made = things.get(str(found.get("thing", "")))
+        files[_path(path)] = _file(root, path, found, made)
     return Record(number, slug, str(value["command"]), str(value["version"]), things, files)
 
 
@@ -382,18 +385,33 @@ def _path(path: str) -> str:
         raise ValueError(str(error)) from error
 
 
-def _file(path: str, value: Any) -> FileRecord:
+def _file(root: Path, path: str, value: Any, made: Request | None) -> FileRecord:
     before = _text(value["before"]) if "before" in value else None
     if "base" not in value:
         after = value["after"]
         return FileRecord(before, None if after is None else _text(after))
-    base = _text(value["base"])
-    if digest_of(base) != value["hash"]:
-        raise ValueError(f"the base of {path} is not the text that its hash was made of")
+    base = _base(root, path, value, made)
     after = _text(value["after"]) if "after" in value else base
     return FileRecord(
         before, after, base, str(value["thing"]), str(value["template"]), str(value["digest"])
     )
+
+
+def _base(root: Path, path: str, value: Any, made: Request | None) -> str:
+    """Return what a template made; if somebody has edited it, find the text again by its hash.
+
+    Raises:
+        ValueError: It is lost.
+    """
+    base = _text(value["base"])
+    if digest_of(base) == value["hash"]:
+        return base
+    from dolittle_cli.scaffold.rebuild import rebuilt
+
+    found = rebuilt(root, path, made, {path: value["hash"]})
+    if found is None:
+        raise ValueError(f"the base of {path} is not the text that its hash was made of")
+    return found
 
 
 def _reason(error: Exception) -> str:

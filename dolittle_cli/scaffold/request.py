@@ -142,11 +142,22 @@ def plan_request(project: Project, made: Request) -> Plan:
         CommandLineError: Something of the project cannot be read.
     """
     from dolittle_cli.scaffold.manifest import read_manifest
-    from dolittle_cli.scaffold.stored_id import planned_with_id
 
     known = read_manifest(project.root).thing(made.key) if not made.text(ID) else None
-    stored_id = made.text(ID) or (known.request.text(ID) if known else "")
+    return plan_once(project, made.with_id_of(known.request) if known else made)
+
+
+def plan_once(project: Project, made: Request) -> Plan:
+    """Plan what a request asks for, without looking into the manifest.
+
+    Raises:
+        WrongUsage: It can no longer be made.
+        CommandLineError: Something of the project cannot be read.
+    """
+    from dolittle_cli.scaffold.stored_id import planned_with_id
+
     plan = _plan(project, made)
+    stored_id = made.text(ID)
     return planned_with_id(plan, made.name, stored_id) if stored_id else plan
 
 

@@ -75,7 +75,7 @@ def is_behind(root: Path, thing: Thing) -> bool:
     """Tell whether a thing was made by another version of dolittle, or by other templates."""
     if not thing.files:
         return False
-    if thing.version != version("dolittle-cli"):
+    if thing.version != dolittle.__version__:
         return True
     digests = {file.template: file.digest for file in thing.files.values()}
     # A project's own templates were made of the shipped ones.

@@ -67,7 +67,6 @@ def test_records_of_two_branches_with_one_number_are_both_read(shop: Path) -> No
         ('{\n  "format"', '{\n  format"', "in line 2, column 3"),
         ('"format": 1', '"format": 9', "its format is 9, this dolittle reads 1"),
         ('"version": "0.1.0",', "", "'version' is missing"),
-        ('"    chef: str",', '"    cook: str",', "the base of shop/events/dish_prepared.py is not"),
         ('"files": {', '"files": [', "in line"),
         ('"base": [', '"base": "x", "b": [', "a text is a list of lines"),
         ('"shop/events/dish_prepared.py"', '"../../outside.py"', "leaves the project"),
@@ -102,6 +101,42 @@ def test_a_record_with_another_name_is_an_error(shop: Path) -> None:
     second(shop).rename(shop / FOLDER / "notes.json")
     with pytest.raises(ManifestDamaged, match=r"notes\.json: no record is called so"):
         read_manifest(shop)
+
+
+def damage(shop: Path) -> None:
+    """Edit the base in a record by hand."""
+    text = second(shop).read_text()
+    assert '"    chef: str",' in text
+    second(shop).write_text(text.replace('"    chef: str",', '"    cook: str",'))
+
+
+def test_a_base_that_was_edited_by_hand_is_found_again_on_disk(shop: Path) -> None:
+    whole = read_manifest(shop)
+    damage(shop)
+    assert read_manifest(shop) == whole
+
+
+def test_a_base_that_was_edited_by_hand_is_generated_again(shop: Path) -> None:
+    whole = read_manifest(shop)
+    damage(shop)
+    event = shop / "shop/events/dish_prepared.py"
+    event.write_text(
+        event.read_text().replace("    dish: str", '    """A dish."""\n\n    dish: str')
+    )
+    assert read_manifest(shop) == whole
+    assert main([*DISH, "price:int=0"]) == 0
+    assert '"""A dish."""' in event.read_text()
+    assert "price: int = 0" in event.read_text()
+
+
+def test_a_base_that_is_lost_is_an_error_that_names_the_file(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(shop)
+    second(shop).write_text(second(shop).read_text().replace('"dish:str"', '"meal:str"'))
+    (shop / "shop/events/dish_prepared.py").unlink()
+    assert main(DISH) == 1
+    assert "the base of shop/events/dish_prepared.py is not the text" in capsys.readouterr().err
 
 
 def test_the_manifest_may_be_deleted_and_is_remembered_again(
