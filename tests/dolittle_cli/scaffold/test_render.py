@@ -44,7 +44,9 @@ def test_a_package_called_like_the_example_loses_nothing() -> None:
     assert {path.replace("order_desk/", "dish_kitchen/", 1) for path in plain} == set(other)
 
 
-@pytest.mark.parametrize(("kind", "folder"), FOLDERS.items())
+@pytest.mark.parametrize(
+    ("kind", "folder"), [(kind, folder) for kind, folder in FOLDERS.items() if kind != "value"]
+)
 def test_a_package_is_described_alike_wherever_it_comes_from(kind: str, folder: str) -> None:
     text = (
         templates_folder() / "microservice" / "{{ package }}" / folder / "__init__.py.jinja"
