@@ -228,6 +228,7 @@ def record_of(
     things: Mapping[str, Request | None],
     *,
     owner: str = "",
+    owners: Mapping[str, str] | None = None,
 ) -> Record | None:
     """Return the record of a plan; ``None`` where it would tell nothing new.
 
@@ -239,12 +240,14 @@ def record_of(
         version: Of dolittle.
         things: What the command makes, changes or takes away.
         owner: The key of the thing that generated files belong to.
+        owners: By path, the keys of other things that files belong to.
     """
     known = manifest.things()
     files = {}
     for item in plan.files:
-        file = file_record(item, owner)
-        if item.action is Action.IDENTICAL and (file.base is None or _is_known(known, owner, item)):
+        whose = (owners or {}).get(item.path, owner)
+        file = file_record(item, whose)
+        if item.action is Action.IDENTICAL and (file.base is None or _is_known(known, whose, item)):
             continue
         files[item.path] = file
     news = {

@@ -43,8 +43,9 @@ def merge(base: str, yours: str, generated: str, *, is_python: bool = False) -> 
     """Apply to ``yours`` what ``generated`` changed since ``base``.
 
     Changes of different lines are both taken. In Python, so are changes of neighbouring lines,
-    and two insertions in one place (the generated one first), if the result is Python and
-    defines nothing twice that neither side does; elsewhere they are conflicts.
+    of lines with an insertion between them, and two insertions in one place (the generated one
+    first), if the result is Python and defines nothing twice that neither side does; elsewhere
+    they are conflicts.
 
     Args:
         base: What both sides began with.
@@ -81,6 +82,8 @@ def has_markers(text: str) -> bool:
 def _merge(base: str, yours: str, generated: str, *, lenient: bool) -> Merged:
     old = base.splitlines(keepends=True)
     hunks = [*_hunks(old, yours, is_yours=True), *_hunks(old, generated, is_yours=False)]
+    if lenient:
+        hunks = [part for hunk in hunks for part in _by_line(hunk)]
     result: list[str] = []
     conflicts = at = 0
     for group in _groups(hunks, lenient=lenient):
@@ -110,6 +113,20 @@ def _hunks(old: Sequence[str], text: str, *, is_yours: bool) -> list[_Hunk]:
         _Hunk(low, high, tuple(new[start:end]), is_yours)
         for tag, low, high, start, end in matcher.get_opcodes()
         if tag != "equal"
+    ]
+
+
+def _by_line(hunk: _Hunk) -> list[_Hunk]:
+    """Split lines that were replaced by as many into one change each, so that others fit between.
+
+    A new parameter changes the head of a method and the call below it; a line that its owner has
+    put between the two stays there.
+    """
+    if hunk.high - hunk.low != len(hunk.lines):
+        return [hunk]
+    return [
+        _Hunk(hunk.low + place, hunk.low + place + 1, (line,), hunk.is_yours)
+        for place, line in enumerate(hunk.lines)
     ]
 
 

@@ -92,7 +92,13 @@ def carry_out(
         request = _checked(manifest, request)
         _warn_of_stale(plan, manifest, request, console)
     settled = settle(plan, manifest, request.key if request else "", resolve)
-    settled = remember(settled, manifest, request)
+    owners: Mapping[str, str] = {}
+    if request is not None and request.key in manifest.things() and request.kind not in PROJECTS:
+        from dolittle_cli.scaffold.ripple import with_dependents
+
+        ripples = with_dependents(settled, manifest, request.key)
+        settled, owners = ripples.plan, ripples.owners
+    settled = remember(settled, manifest, request, owners)
     finish(settled, console, Showing(dry_run, as_json, diff), follow=follow)
     return settled
 
@@ -136,8 +142,20 @@ def carry_out_edit(
     finish(with_record(settled, record), console, showing, follow=follow)
 
 
-def remember(plan: Plan, manifest: Manifest, request: Request | None) -> Plan:
-    """Return a settled plan with the record of a thing that is made."""
+def remember(
+    plan: Plan,
+    manifest: Manifest,
+    request: Request | None,
+    owners: Mapping[str, str] | None = None,
+) -> Plan:
+    """Return a settled plan with the record of a thing that is made.
+
+    Args:
+        plan: Settled.
+        manifest: What is remembered so far.
+        request: What is made; ``None``: nothing is remembered of it.
+        owners: By path, the keys of other things that files belong to.
+    """
     if request is None:
         return plan
     verb = "new" if request.kind in PROJECTS else "add"
@@ -151,6 +169,7 @@ def remember(plan: Plan, manifest: Manifest, request: Request | None) -> Plan:
         dolittle.__version__,
         {request.key: request},
         owner=request.key,
+        owners=owners,
     )
     return with_record(plan, record)
 
