@@ -249,11 +249,11 @@ def _change_json(microservice: Microservice, change: EventChange) -> dict[str, A
         "time": time_json(event.commit.time),
         "type": microservice.event_types.alias(event.type_id),
         "event": event.id,
-        "fields": [_field_json(field) for field in change.fields],
+        "fields": [field_json(field) for field in change.fields],
     }
 
 
-def _field_json(field: FieldChange) -> dict[str, Any]:
+def field_json(field: FieldChange) -> dict[str, Any]:
     """Return a changed field; ``before`` or ``after`` is left out where there was or is none."""
     values = (("before", field.before), ("after", field.after))
     found = {name: value for name, value in values if value is not msgspec.UNSET}

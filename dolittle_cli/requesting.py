@@ -33,10 +33,25 @@ async def see_done(place: Place, request: Request, is_done: IsDone) -> None:
     Raises:
         StoreError: The store cannot be used.
     """
-    console = Console()
     async with use(place, makes_store=False) as microservice:
         number = await microservice.state.request(request)
-    async with use(place, makes_store=False, delivers_to=request.name) as microservice:
+    await follow(place, request.name, is_done, number)
+
+
+async def follow(place: Place, name: str, is_done: IsDone, number: int = 0) -> None:
+    """Wait until something is done that was asked for before, as :func:`see_done` does.
+
+    Args:
+        place: The microservice and the tenant.
+        name: The id of a handler or projection.
+        is_done: Looks at the state.
+        number: Of the request; 0: it was taken up long ago.
+
+    Raises:
+        StoreError: The store cannot be used.
+    """
+    console = Console()
+    async with use(place, makes_store=False, delivers_to=name) as microservice:
         deliverer = microservice.deliverer
         assert deliverer is not None
         if not deliverer.is_delivering:

@@ -226,10 +226,12 @@ def package_digest(project: Path, package: str) -> str:
     """Return a digest of all source of a package: it changes when any of its code does.
 
     Args:
-        project: The folder that the package is in.
+        project: The folder that the package is in, itself or in its ``src``.
         package: Its name, with dots where it is within another one.
     """
     root = project.joinpath(*package.split("."))
+    if not (root.is_dir() or root.with_suffix(".py").is_file()):
+        root = project.joinpath("src", *package.split("."))
     files = sorted(root.rglob("*.py")) if root.is_dir() else [root.with_suffix(".py")]
     digest = hashlib.sha256()
     for path in files:

@@ -14,7 +14,15 @@ import msgspec
 
 from dolittle.handlers import EventHandlerDeclaration
 from dolittle.runtime.delivery.calls import TURN_EVENTS_MAX, Calls, Work
-from dolittle.runtime.delivery.replays import begun_replay, is_over
+from dolittle.runtime.delivery.pacing import Held
+from dolittle.runtime.delivery.replays import (
+    begun_replay,
+    ended,
+    is_over,
+    is_passed_over,
+    is_replayed,
+    is_tried_again,
+)
 from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
 from dolittle.runtime.state import Change, FailingPartition, Processor, Request
 from dolittle.store import START, CommittedEvent, Page, Position, Selection
@@ -51,6 +59,7 @@ class HandlerLoop:
         self._skip: dict[str, Position] = {}
         self._read: Position = START
         self._pages: AsyncIterator[Page] | None = None
+        self._held = Held(around.clock)
         self._lanes: dict[str, deque[Work]] = {}
         self._lane_tasks: dict[str, asyncio.Task[None]] = {}
         self._retries: dict[str, asyncio.Task[None]] = {}
@@ -112,6 +121,8 @@ class HandlerLoop:
             request = self._requests[0]
             if request.kind == "replay":
                 await self._replay(request)
+            elif request.kind == "stop":
+                await self._stop_replay()
             else:
                 self._retry_or_skip(request)
             await self._save()
@@ -139,6 +150,8 @@ class HandlerLoop:
         """Read one page and hand out its events; tell whether reading has moved."""
         if self._is_halted or len(self._unfinished) >= IN_FLIGHT_MAX or self._is_blocked():
             return False
+        if self._held:
+            return self._hand_out_due()
         if self._pages is None:
             self._pages = self._around.store.read(Selection(start=self._read, types=self._types))
         pages = self._pages
@@ -149,15 +162,44 @@ class HandlerLoop:
             self._pages = None
             return False
         moved = page.next_position != self._read
+        replay = self._processor.replay
+        if replay is not None and replay.speed and page.events:
+            self._held.hold(page)
+            self._hand_out_due()
+            return moved
         self._read = page.next_position
         for event in page.events:
             self._hand_out(event)
         self._move()
         return moved
 
+    def _hand_out_due(self) -> bool:
+        """Hand out what is due of a replay that keeps the gaps; tell whether anything was."""
+        replay = self._processor.replay
+        before = self._read
+        for event in self._held.due(replay.speed if replay is not None else 0.0, self._is_new):
+            self._hand_out(event)
+        self._read = self._held.position
+        self._move()
+        return self._read != before
+
+    def _is_new(self, event: CommittedEvent) -> bool:
+        """Tell whether an event is not handled again, so that no gap is kept before it."""
+        partition, replay = self._partition(event), self._processor.replay
+        return is_passed_over(replay, partition, event) or not is_replayed(
+            replay, partition, event.position
+        )
+
+    def _partition(self, event: CommittedEvent) -> str:
+        return event.source if self._declaration.partitioned else WHOLE
+
     def _hand_out(self, event: CommittedEvent) -> None:
-        partition = event.source if self._declaration.partitioned else WHOLE
-        if self._declaration.partitioned and partition in self._failing:
+        partition, replay = self._partition(event), self._processor.replay
+        waits_at = self._failing.get(partition) if self._declaration.partitioned else None
+        # What lies before the event that it waits at was handled before, and is replayed.
+        if waits_at is not None and event.position >= waits_at.position:
+            return
+        if replay is not None and is_passed_over(replay, partition, event):
             return
         work = Work(event, self._declaration.methods[event.type_id], partition)
         lane = partition if self._declaration.concurrency > 1 else WHOLE
@@ -222,6 +264,7 @@ class HandlerLoop:
         if not self._declaration.partitioned:
             self._lanes.get(WHOLE, deque()).clear()
             self._unfinished.clear()
+            self._held.clear()
             self._read, self._pages = work.event.position, None
             self._move()
             return
@@ -294,7 +337,8 @@ class HandlerLoop:
         for partition, row in self._failing.items():
             if len(self._retries) >= RETRIES_MAX:
                 break
-            if not row.is_parked and row.retry_at <= now and partition not in self._retries:
+            is_due = not row.is_parked and row.retry_at <= now and row.position < self._read
+            if is_due and partition not in self._retries:
                 self._retries[partition] = asyncio.create_task(self._catch_up(row))
 
     async def _catch_up(self, row: FailingPartition) -> None:
@@ -327,7 +371,8 @@ class HandlerLoop:
                 self._go_on_from(partition, event.position)
                 return False
             work = Work(event, self._declaration.methods[event.type_id], partition)
-            if not self._is_skipped(work):
+            is_left_out = is_passed_over(self._processor.replay, partition, event)
+            if not is_left_out and not self._is_skipped(work):
                 async with self._slots:
                     [error] = await self._calls.turn(
                         [work], self._processor.replay, self._has_halted
@@ -369,16 +414,23 @@ class HandlerLoop:
         replay = begun_replay(
             request, position=before.position, replay=before.replay, failing=self._waiting()
         )
-        # Never forwards: what has not been handled yet is not passed over.
-        start = min(request.position, before.position)
         for partition, row in list(self._failing.items()):
-            if row.position >= start:
+            if is_tried_again(replay, row, partitioned=self._declaration.partitioned):
                 del self._failing[partition]
                 self._unsaved.add(partition)
         self._skip.clear()
-        self._processor = msgspec.structs.replace(before, position=start, replay=replay)
-        self._read = start
+        self._processor = msgspec.structs.replace(before, position=replay.start, replay=replay)
+        self._read = replay.start
         await self._save()
+        self._is_halted = self._is_stopping
+
+    async def _stop_replay(self) -> None:
+        await self._halt()
+        if self._processor.replay is not None:
+            self._processor = msgspec.structs.replace(
+                self._processor, replay=ended(self._processor.replay)
+            )
+            self._move()
         self._is_halted = self._is_stopping
 
     async def _halt(self) -> None:
@@ -388,6 +440,7 @@ class HandlerLoop:
             await asyncio.gather(*tasks, return_exceptions=True)
         self._lanes.clear()
         self._unfinished.clear()
+        self._held.clear()
         self._read, self._pages = self._processor.position, None
 
     # Waiting
@@ -398,7 +451,9 @@ class HandlerLoop:
             return
         waits: list[Coroutine[Any, Any, object]] = [self._wake.wait()]
         has_room = len(self._unfinished) < IN_FLIGHT_MAX
-        if has_room and not self._is_halted and not self._is_blocked():
+        if self._held:
+            waits.append(self._around.clock.wait_until(self._held.due_at))
+        elif has_room and not self._is_halted and not self._is_blocked():
             waits.append(self._around.store.wait(self._read))
         retry_at = self._next_retry()
         if retry_at is not None:
@@ -415,6 +470,8 @@ class HandlerLoop:
         due = (
             row.retry_at
             for row in self._failing.values()
-            if not row.is_parked and row.partition not in self._retries
+            if not row.is_parked
+            and row.partition not in self._retries
+            and (row.position < self._read or not self._declaration.partitioned)
         )
         return min(due, default=None)

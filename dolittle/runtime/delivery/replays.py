@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dolittle.runtime.state import Replay, Request
-from dolittle.store import Position
+import msgspec
+
+from dolittle.runtime.state import FailingPartition, Replay, Request
+from dolittle.store import START, CommittedEvent, Position
 
 
 def is_replayed(replay: Replay | None, partition: str, position: Position) -> bool:
@@ -14,6 +16,25 @@ def is_replayed(replay: Replay | None, partition: str, position: Position) -> bo
         return False
     unhandled = replay.unhandled.get(partition)
     return unhandled is None or position < unhandled
+
+
+def is_passed_over(replay: Replay | None, partition: str, event: CommittedEvent) -> bool:
+    """Tell whether an event that was handled before is none of those to be handled again."""
+    if replay is None or not is_replayed(replay, partition, event.position):
+        return False
+    is_within = replay.start <= event.position < replay.stop
+    return not is_within or replay.source not in ("", event.source)
+
+
+def is_tried_again(replay: Replay, row: FailingPartition, *, partitioned: bool) -> bool:
+    """Tell whether a replay begins anew with what a failing partition waits at.
+
+    A handler that is not partitioned waits with everything, so nothing could be replayed else.
+    """
+    if not partitioned:
+        return row.position >= replay.start
+    is_within = replay.start <= row.position < replay.stop
+    return is_within and replay.source in ("", row.partition)
 
 
 def begun_replay(
@@ -40,9 +61,25 @@ def begun_replay(
             reached = max(reached, replay.unhandled.get(partition, replay.until))
         if reached < until:
             unhandled[partition] = reached
-    return Replay(until, request.side_effects, unhandled)
+    return Replay(
+        until,
+        request.side_effects,
+        unhandled,
+        # Never forwards: what has not been handled yet is not passed over.
+        start=min(request.position, position),
+        stop=request.stop,
+        source=request.source,
+        speed=request.speed,
+    )
+
+
+def ended(replay: Replay) -> Replay:
+    """Return a replay that handles nothing again any more, and is through in a moment."""
+    return msgspec.structs.replace(replay, stop=START, speed=0.0)
 
 
 def is_over(replay: Replay, position: Position, failing: Mapping[str, Position]) -> bool:
     """Tell whether nothing is left to repeat, neither ahead nor in a failing partition."""
-    return position >= replay.until and all(at >= replay.until for at in failing.values())
+    return position >= replay.until and not any(
+        is_replayed(replay, partition, at) for partition, at in failing.items()
+    )

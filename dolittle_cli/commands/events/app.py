@@ -18,6 +18,7 @@ from dolittle_cli.commands.events.options import (
     WhereOption,
     output_form,
 )
+from dolittle_cli.commands.events.replay import replay
 from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
@@ -197,39 +198,4 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command("replay")
-def replay(
-    handler: Annotated[
-        str, typer.Option("--handler", metavar="NAME", help="Handle the events again.")
-    ] = "",
-    projection: Annotated[
-        str, typer.Option("--projection", metavar="NAME", help="Rebuild its read models.")
-    ] = "",
-    start: FromOption = None,
-    side_effects: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--side-effect",
-            metavar="METHOD",
-            help="Call this side-effect method too; may be repeated.",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    json: JsonOption = False,
-    tenant: TenantOption = "development",
-    project: ProjectOption = None,
-) -> None:
-    """Handle events again, from a place on, or rebuild a projection.
-
-    Says first what it will do, and asks on a terminal; elsewhere it needs --yes.
-    It works while the microservice runs, and without it.
-    """
-    from dolittle_cli.commands.events.replaying import Wish, replay_events
-    from dolittle_cli.project import find_place
-
-    wish = Wish.parse(handler, projection, start, side_effects or ())
-    place = find_place(project, tenant)
-    run_loop(replay_events(place, wish, dry_run=dry_run, yes=yes, as_json=json))
+app.command("replay")(replay)

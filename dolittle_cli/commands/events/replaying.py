@@ -2,149 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
 
-from dolittle.errors import Unknown
-from dolittle.execution import SystemClock
-from dolittle.handlers import EventHandlerDeclaration
-from dolittle.projections import ProjectionDeclaration
-from dolittle.runtime.microservice import Microservice
-from dolittle.runtime.state import FailingPartition, Processor, Request, State, active
-from dolittle.store import START, EventStore, Position, Selection
+from dolittle.runtime.state import FailingPartition, Request, State, active, newest
+from dolittle_cli.commands.events.replay_plan import Plan, Wish, make_plan, refuse_other
 from dolittle_cli.console import Console
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.project import Place, use
-from dolittle_cli.ranges import Bound, Start, parse, position_of
-from dolittle_cli.requesting import see_done
+from dolittle_cli.requesting import follow, see_done
 
 SAY_EVERY_S: Final = 5.0
 """How often progress is said where there is no terminal to show it on."""
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What was asked for, not yet looked up.
-
-    Attributes:
-        kind: ``handler`` or ``projection``.
-        side_effects: Names of side-effect methods to be called.
-    """
-
-    kind: str
-    name: str
-    start: Bound
-    side_effects: tuple[str, ...]
-
-    @classmethod
-    def parse(
-        cls, handler: str, projection: str, start: str | None, side_effects: Sequence[str]
-    ) -> Wish:
-        """Read the options.
-
-        Raises:
-            WrongUsage: They do not go together.
-        """
-        if bool(handler) == bool(projection):
-            raise WrongUsage(
-                "name one target: --handler NAME or --projection NAME",
-                hint="see dolittle handlers list, dolittle projections list",
-            )
-        bound = parse(start) if start is not None else Start()
-        if projection and bound != Start():
-            raise WrongUsage(
-                f"a projection cannot be replayed from {start}: its read models are a fold over "
-                "all its events",
-                hint="leave --from out: they are rebuilt from the start beside the old ones, "
-                "which stay readable until the swap",
-            )
-        if projection and side_effects:
-            raise WrongUsage("--side-effect is for handlers, a projection has none")
-        kind = "handler" if handler else "projection"
-        return cls(kind, handler or projection, bound, tuple(side_effects))
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a replay will do.
-
-    Attributes:
-        id: Of the handler or projection in the state.
-        start: The first position that is handled again.
-        stop: Up to here, exclusive.
-        types: Aliases of the event types that are handled.
-        events: How many events there are of these types from ``start`` to ``stop``.
-        marks: Some positions on the way, each with how many of the events lie before it.
-        called: Side-effect methods that are called.
-        left_out: Side-effect methods that are not called.
-        failing: Failing partitions that are tried again by this.
-        build: The build of the read models that readers see now; 0 for a handler.
-        is_partitioned: Whether an event that fails holds up its partition only.
-    """
-
-    kind: str
-    name: str
-    id: str
-    start: Position
-    stop: Position
-    types: tuple[str, ...]
-    events: int
-    marks: tuple[tuple[Position, int], ...]
-    called: tuple[str, ...]
-    left_out: tuple[str, ...]
-    failing: int
-    build: int
-    is_partitioned: bool
-
-    def done(self, position: Position) -> int:
-        """Return how many of the events lie before a position, to a page's exactness."""
-        index = bisect_right(self.marks, (position, self.events)) - 1
-        return self.marks[index][1] if index >= 0 else 0
-
-    def json(self) -> dict[str, Any]:
-        """Return the plan as JSON-like values."""
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "from": self.start,
-            "to": self.stop,
-            "types": list(self.types),
-            "events": self.events,
-            "side_effects_called": list(self.called),
-            "side_effects_left_out": list(self.left_out),
-            "failing_partitions": self.failing,
-        }
-
-    def lines(self) -> list[str]:
-        """Return the plan in words."""
-        what = "handle again" if self.kind == "handler" else "rebuild from the start"
-        lines = [
-            f"replay     {self.kind} {self.name}: {what}",
-            f"range      from position {self.start} to {self.stop}",
-            f"events     {self.events:,} of {', '.join(self.types)}",
-        ]
-        if self.kind == "projection":
-            lines.append("readers    see the old read models until the new ones are complete")
-            return lines
-        called, left_out = ", ".join(self.called), ", ".join(self.left_out)
-        if called:
-            lines.append(f"called     side-effect methods: {called}")
-        if left_out:
-            lines.append(f"left out   side-effect methods: {left_out} (--side-effect METHOD)")
-        if not called and not left_out:
-            lines.append("called     every method: none is marked as a side effect")
-        if self.failing:
-            lines.append(f"failing    {_count(self.failing, 'partition')} tried again from there")
-        return lines
-
-
 async def replay_events(
-    place: Place, wish: Wish, *, dry_run: bool, yes: bool, as_json: bool
+    place: Place, wish: Wish, *, dry_run: bool, yes: bool, restart: bool, as_json: bool
 ) -> None:
     """Say what a replay will do; unless it is a dry run, get a yes, and see it done.
+
+    One that was interrupted goes on where it was, if the same is asked for.
 
     Raises:
         Unknown: There is no such handler, projection or side-effect method.
@@ -153,7 +33,7 @@ async def replay_events(
     """
     console = Console()
     async with use(place, makes_store=False) as microservice:
-        plan = await _plan(microservice, wish)
+        plan = await make_plan(microservice, wish)
     if dry_run:
         if as_json:
             console.json(plan.json())
@@ -162,15 +42,23 @@ async def replay_events(
         console.note("dry run: nothing was done")
         return
     console.note("\n".join(plan.lines()))
-    if not plan.events:
+    if plan.under_way and not restart and not plan.is_same:
+        refuse_other(plan)
+    joins = bool(plan.under_way) and not restart
+    if joins:
+        console.note(f"under way  {plan.under_way}: it goes on (--restart begins anew)")
+    elif not plan.events:
         console.note("there is nothing to replay: no such event was handled yet")
         return
-    if not yes:
+    if not yes and not joins:
         _ask(console)
     started = time.monotonic()
     watch = _Watch(console, plan, time.monotonic)
-    request = Request("replay", plan.id, position=plan.start, side_effects=plan.called)
-    await see_done(place, request, watch.is_done)
+    async with _said_when_interrupted(console, plan):
+        if joins:
+            await follow(place, plan.id, watch.is_done)
+        else:
+            await see_done(place, plan.request(), watch.is_done)
     seconds = time.monotonic() - started
     if as_json:
         failing = [item.partition for item in watch.failing]
@@ -183,6 +71,57 @@ async def replay_events(
         )
 
 
+async def stop_replay(place: Place, name: str, *, as_json: bool) -> None:
+    """End the replay of a handler that is under way; what was handled again stays handled.
+
+    Raises:
+        Unknown: There is no such handler.
+        CommandLineError: No replay of it is under way.
+    """
+    console = Console()
+    async with use(place, makes_store=False) as microservice:
+        declaration = microservice.definition.handler(name)
+        state = microservice.state
+        waiting = [
+            item
+            for item in await state.requests()
+            if (item.kind, item.name) == ("replay", declaration.id)
+        ]
+        for item in waiting:
+            await state.finish_request(item.number)
+        current = active(await state.processors(declaration.id))
+    replay = current.replay if current is not None else None
+    if replay is None and not waiting:
+        raise CommandLineError(f"no replay of {declaration.name} is under way")
+    position = current.position if current is not None else 0
+    if replay is not None:
+        until = replay.until
+
+        async def is_done(state: State, is_taken: bool) -> bool:
+            now = active(await state.processors(declaration.id))
+            is_through = now is None or now.replay is None or now.position >= until
+            return is_taken and is_through
+
+        await see_done(place, Request("stop", declaration.id), is_done)
+    if as_json:
+        console.json({"handler": declaration.name, "stopped_at": position})
+    console.note(f"the replay of {declaration.name} has ended; it was at position {position}")
+
+
+@asynccontextmanager
+async def _said_when_interrupted(console: Console, plan: Plan) -> AsyncIterator[None]:
+    """Say what Ctrl-C leaves behind."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        console.progress("")
+        console.note(
+            f"interrupted: the replay of {plan.name} is not through; the same command again, or "
+            "dolittle run, goes on where it is"
+        )
+        raise
+
+
 def _ask(console: Console) -> None:
     if not console.can_ask:
         raise WrongUsage(
@@ -191,78 +130,6 @@ def _ask(console: Console) -> None:
         )
     if not console.confirm("replay?"):
         raise CommandLineError("nothing was done: the answer was no")
-
-
-async def _plan(microservice: Microservice, wish: Wish) -> Plan:
-    declaration: EventHandlerDeclaration | ProjectionDeclaration
-    if wish.kind == "handler":
-        declaration = microservice.definition.handler(wish.name)
-        called, left_out = _side_effects(declaration, wish.side_effects)
-        is_partitioned = declaration.partitioned
-    else:
-        declaration = microservice.definition.projection(wish.name)
-        called, left_out, is_partitioned = (), (), True
-    store, state = microservice.store, microservice.state
-    start = await position_of(store, SystemClock(), wish.start)
-    stop = await store.head()
-    builds = await state.processors(declaration.id)
-    current = active(builds)
-    if wish.kind == "handler":
-        stop = _handled(declaration.name, current, start)
-    types = frozenset(declaration.methods)
-    marks = await _marks(store, Selection(start=start, stop=stop, types=types))
-    failing = [row for row in await state.failing(declaration.id) if row.position >= start]
-    return Plan(
-        kind=wish.kind,
-        name=declaration.name,
-        id=declaration.id,
-        start=start,
-        stop=stop,
-        types=tuple(sorted(microservice.definition.event_types.alias(item) for item in types)),
-        events=marks[-1][1],
-        marks=tuple(marks),
-        called=called,
-        left_out=left_out,
-        failing=len(failing),
-        build=current.build if current is not None and wish.kind == "projection" else 0,
-        is_partitioned=is_partitioned,
-    )
-
-
-def _handled(name: str, current: Processor | None, start: Position) -> Position:
-    """Return up to where a handler has handled events: only those can be handled again."""
-    if current is None:
-        return start
-    if current.position < start:
-        raise CommandLineError(
-            f"{name} has not got to position {start} yet, it is at {current.position}: "
-            "a replay from there would leave events out",
-            hint=f"--from {current.position}, or less",
-        )
-    return max(current.position, getattr(current.replay, "until", START))
-
-
-def _side_effects(
-    declaration: EventHandlerDeclaration, wanted: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the side-effect methods that are called, and those that are left out."""
-    methods = sorted({item.name for item in declaration.methods.values() if item.is_side_effect})
-    for name in wanted:
-        if name not in methods:
-            raise Unknown(f"side-effect method of {declaration.name}", name, methods)
-    return (
-        tuple(name for name in methods if name in wanted),
-        tuple(name for name in methods if name not in wanted),
-    )
-
-
-async def _marks(store: EventStore, selection: Selection) -> list[tuple[Position, int]]:
-    """Count the selected events, and note down how many lie before some positions."""
-    marks, count = [(selection.start, 0)], 0
-    async for page in store.read(selection):
-        count += len(page.events)
-        marks.append((page.next_position, count))
-    return marks
 
 
 class _Watch:
@@ -285,11 +152,11 @@ class _Watch:
             return False
         plan = self._plan
         builds = await state.processors(plan.id)
-        under_way = max(builds, key=lambda item: item.build, default=None)
+        under_way = newest(builds)
         if under_way is None:
             return False
-        rows = await state.failing(plan.id)
-        self.failing = [row for row in rows if row.build == under_way.build]
+        rows = await state.failing(plan.id, build=under_way.build)
+        self.failing = [row for row in rows if plan.start <= row.position < plan.stop]
         if plan.kind == "handler":
             # A partition that fails keeps a replay open; it is told of, and not waited for.
             replay = under_way.replay

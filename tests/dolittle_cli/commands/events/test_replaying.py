@@ -57,11 +57,14 @@ def test_the_plan_names_range_count_and_side_effects(
         "name": "DishHandler",
         "from": 1,
         "to": 3,
+        "source": None,
+        "speed": None,
         "types": ["DishPrepared", "OrderTaken"],
         "events": 2,
         "side_effects_called": [],
         "side_effects_left_out": ["mail"],
         "failing_partitions": 0,
+        "is_under_way": False,
     }
 
 

@@ -1,0 +1,450 @@
+"""What a replay will do: read from the options, looked up in the log and the state."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from dolittle.errors import Unknown
+from dolittle.execution import SystemClock
+from dolittle.handlers import EventHandlerDeclaration
+from dolittle.projections import ProjectionDeclaration
+from dolittle.runtime.delivery.pacing import GAP_S_MAX
+from dolittle.runtime.microservice import Microservice
+from dolittle.runtime.state import Processor, Replay, Request, active, newest
+from dolittle.store import END, START, EventStore, Position, Selection
+from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.ranges import Bound, Start, parse, select
+
+SPEED_MAX: Final = 1_000_000.0
+"""Faster than that is ``max``: a gap of ten days is less than a second then."""
+
+_SPEED: Final = re.compile(r"(\d+(?:\.\d+)?)x", re.ASCII)
+_ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
+    "--shadow": ("--projection", "-n"),
+    "--promote": ("--projection",),
+    "--discard": ("--projection",),
+    "--stop": ("--handler",),
+}
+
+
+def mode_of(modes: Mapping[str, bool]) -> str:
+    """Return the one mode that was asked for; empty: none, a plain replay.
+
+    Raises:
+        WrongUsage: Several were.
+    """
+    asked = [name for name, is_asked in modes.items() if is_asked]
+    if len(asked) > 1:
+        raise WrongUsage(f"{' and '.join(asked)} do not go together", hint="one after the other")
+    return asked[0] if asked else ""
+
+
+def check_only(mode: str, given: Sequence[str]) -> None:
+    """Refuse options that mean nothing in a mode.
+
+    Raises:
+        WrongUsage: One of them was given.
+    """
+    for option in given:
+        if option in _ALLOWED[mode]:
+            continue
+        if option == "--handler":
+            raise WrongUsage(
+                f"{mode} is for projections: what a handler does happens outside, "
+                "where nothing can be set beside it and compared",
+                hint="a shadow never runs a handler; --handler NAME --dry-run tells what a "
+                "replay would handle, and side effects are left out unless they are named",
+            )
+        if mode == "--stop" and option == "--projection":
+            raise WrongUsage(
+                "--stop is for handlers: a rebuild of a projection holds up nobody",
+                hint="readers see the old read models until the new ones are complete",
+            )
+        raise WrongUsage(f"{option} means nothing with {mode}", hint=f"leave {option} out")
+    if mode == "--stop" and "--handler" not in given:
+        raise WrongUsage("--stop: name the handler", hint="--handler NAME")
+
+
+def parse_speed(text: str) -> float:
+    """Return how many times faster than they were committed events are replayed; 0: no gaps.
+
+    Raises:
+        WrongUsage: The text is no speed.
+    """
+    if text == "max":
+        return 0.0
+    found = _SPEED.fullmatch("1x" if text == "original" else text)
+    if found is None or not 0 < float(found[1]) <= SPEED_MAX:
+        raise WrongUsage(
+            f"--speed {text!r} is no speed",
+            hint="it is original, 10x (ten times faster), 0.5x, or max (no gaps)",
+        )
+    return float(found[1])
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for, not yet looked up.
+
+    Attributes:
+        kind: ``handler`` or ``projection``.
+        stop: ``None``: to the end of what was handled.
+        source: Empty: of every event source.
+        speed: As of :func:`parse_speed`.
+        side_effects: Names of side-effect methods to be called.
+    """
+
+    kind: str
+    name: str
+    start: Bound
+    stop: Bound | None
+    source: str
+    speed: float
+    side_effects: tuple[str, ...]
+
+    @classmethod
+    def parse(
+        cls,
+        handler: str,
+        projection: str,
+        start: str | None,
+        stop: str | None,
+        source: str,
+        speed: str,
+        side_effects: Sequence[str],
+    ) -> Wish:
+        """Read the options.
+
+        Raises:
+            WrongUsage: They do not go together.
+        """
+        if bool(handler) == bool(projection):
+            raise WrongUsage(
+                "name one target: --handler NAME or --projection NAME",
+                hint="see dolittle handlers list, dolittle projections list; "
+                "--shadow alone is about every projection",
+            )
+        wish = cls(
+            kind="handler" if handler else "projection",
+            name=handler or projection,
+            start=parse(start) if start is not None else Start(),
+            stop=parse(stop) if stop is not None else None,
+            source=source,
+            speed=parse_speed(speed),
+            side_effects=tuple(side_effects),
+        )
+        if projection:
+            wish.check_whole(start, stop)
+        return wish
+
+    def check_whole(self, start: str | None, stop: str | None) -> None:
+        """Refuse a part of a projection's events.
+
+        Raises:
+            WrongUsage: A part was asked for.
+        """
+        parts = {
+            f"from {start}": self.start != Start(),
+            f"up to {stop}": self.stop is not None,
+            f"for the source {self.source!r} only": bool(self.source),
+        }
+        for part, is_asked in parts.items():
+            if is_asked:
+                raise WrongUsage(
+                    f"a projection cannot be replayed {part}: its read models are a fold over "
+                    "all its events",
+                    hint="leave that out: they are rebuilt from the start beside the old ones, "
+                    "which stay readable until the swap",
+                )
+        if self.speed:
+            raise WrongUsage(
+                "--speed is for handlers: nobody sees a rebuild under way",
+                hint="leave --speed out",
+            )
+        if self.side_effects:
+            raise WrongUsage("--side-effect is for handlers, a projection has none")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a replay will do.
+
+    Attributes:
+        id: Of the handler or projection in the state.
+        start: The first position that is handled again.
+        stop: Up to here, exclusive.
+        bound: Up to where was asked for; ``END``: nothing was.
+        types: Aliases of the event types that are handled.
+        events: How many events there are of these types from ``start`` to ``stop``.
+        marks: Some positions on the way, each with how many of the events lie before it.
+        called: Side-effect methods that are called.
+        left_out: Side-effect methods that are not called.
+        failing: Failing partitions that are tried again by this.
+        build: The build of the read models that readers see now; 0 for a handler.
+        is_partitioned: Whether an event that fails holds up its partition only.
+        under_way: In words, a replay that has begun already; empty: none.
+        is_same: Whether that one does what was asked for, so that it only has to go on.
+    """
+
+    kind: str
+    name: str
+    id: str
+    start: Position
+    stop: Position
+    bound: Position
+    source: str
+    speed: float
+    types: tuple[str, ...]
+    events: int
+    marks: tuple[tuple[Position, int], ...]
+    called: tuple[str, ...]
+    left_out: tuple[str, ...]
+    failing: int
+    build: int
+    is_partitioned: bool
+    under_way: str
+    is_same: bool
+
+    def done(self, position: Position) -> int:
+        """Return how many of the events lie before a position, to a page's exactness."""
+        index = bisect_right(self.marks, (position, self.events)) - 1
+        return self.marks[index][1] if index >= 0 else 0
+
+    def request(self) -> Request:
+        """Return what asks the process that delivers for it."""
+        return Request(
+            "replay",
+            self.id,
+            position=self.start,
+            side_effects=self.called,
+            stop=self.bound,
+            source=self.source,
+            speed=self.speed,
+        )
+
+    def json(self) -> dict[str, Any]:
+        """Return the plan as JSON-like values."""
+        return {
+            "kind": self.kind,
+            "name": self.name,
+            "from": self.start,
+            "to": self.stop,
+            "source": self.source or None,
+            "speed": self.speed or None,
+            "types": list(self.types),
+            "events": self.events,
+            "side_effects_called": list(self.called),
+            "side_effects_left_out": list(self.left_out),
+            "failing_partitions": self.failing,
+            "is_under_way": bool(self.under_way),
+        }
+
+    def lines(self) -> list[str]:
+        """Return the plan in words."""
+        what = "handle again" if self.kind == "handler" else "rebuild from the start"
+        source = f" of the source {self.source!r}" if self.source else ""
+        lines = [
+            f"replay     {self.kind} {self.name}: {what}",
+            f"range      from position {self.start} to {self.stop}{source}",
+            f"events     {self.events:,} of {', '.join(self.types)}",
+        ]
+        if self.kind == "projection":
+            lines.append("readers    see the old read models until the new ones are complete")
+            return lines
+        if self.speed:
+            lines.append(
+                f"speed      {self.speed:g}x: gaps between events are kept, at most "
+                f"{GAP_S_MAX:g} s each; new events wait until it is through"
+            )
+        called, left_out = ", ".join(self.called), ", ".join(self.left_out)
+        if called:
+            lines.append(f"called     side-effect methods: {called}")
+        if left_out:
+            lines.append(f"left out   side-effect methods: {left_out} (--side-effect METHOD)")
+        if not called and not left_out:
+            lines.append("called     every method: none is marked as a side effect")
+        if self.failing:
+            noun = "partition" if self.failing == 1 else "partitions"
+            lines.append(f"failing    {self.failing:,} {noun} tried again from there")
+        return lines
+
+
+async def make_plan(microservice: Microservice, wish: Wish) -> Plan:
+    """Look up what was asked for.
+
+    Raises:
+        Unknown: There is no such handler, projection or side-effect method.
+        CommandLineError: A place is not in the log, or the handler has not got there yet.
+    """
+    declaration: EventHandlerDeclaration | ProjectionDeclaration
+    if wish.kind == "handler":
+        declaration = microservice.definition.handler(wish.name)
+        called, left_out = _side_effects(declaration, wish.side_effects)
+        is_partitioned = declaration.partitioned
+    else:
+        declaration = microservice.definition.projection(wish.name)
+        called, left_out, is_partitioned = (), (), True
+    store, state = microservice.store, microservice.state
+    builds = await state.processors(declaration.id)
+    current = active(builds)
+    start, bound = await _bounds(store, wish)
+    stop = await store.head()
+    if wish.kind == "handler":
+        stop = min(bound, _handled(declaration.name, current, start))
+    types = frozenset(declaration.methods)
+    selection = Selection(start=start, stop=max(start, stop), types=types, source=wish.source)
+    marks = await _marks(store, selection)
+    failing = [
+        row
+        for row in await state.failing(declaration.id)
+        if not is_partitioned
+        or (start <= row.position < bound and wish.source in ("", row.partition))
+    ]
+    asked = Replay(START, called, start=start, stop=bound, source=wish.source, speed=wish.speed)
+    under_way, is_same = await _under_way(microservice, declaration, builds, asked)
+    return Plan(
+        kind=wish.kind,
+        name=declaration.name,
+        id=declaration.id,
+        start=start,
+        stop=stop,
+        bound=bound,
+        source=wish.source,
+        speed=wish.speed,
+        types=tuple(sorted(microservice.definition.event_types.alias(item) for item in types)),
+        events=marks[-1][1],
+        marks=tuple(marks),
+        called=called,
+        left_out=left_out,
+        failing=len(failing),
+        build=current.build if current is not None and wish.kind == "projection" else 0,
+        is_partitioned=is_partitioned,
+        under_way=under_way,
+        is_same=is_same,
+    )
+
+
+def refuse_other(plan: Plan) -> NoReturn:
+    """Refuse a replay while another one of the same handler is under way.
+
+    Raises:
+        CommandLineError: Always.
+    """
+    raise CommandLineError(
+        f"another replay of {plan.name} is under way: {plan.under_way}",
+        hint="let it go on (the same command again, or dolittle run), begin anew with --restart, "
+        f"or end it: dolittle events replay --handler {plan.name} --stop",
+    )
+
+
+async def _bounds(store: EventStore, wish: Wish) -> tuple[Position, Position]:
+    """Return from where and up to where; ``END`` where no end was asked for."""
+    selection = await select(store, SystemClock(), wish.start, wish.stop)
+    start = await _first(store, selection)
+    if wish.stop is None:
+        return start, END
+    if selection.until is None:
+        return start, selection.stop
+    stop = await store.head()
+    async for page in store.read(Selection(since=selection.until)):
+        if page.events:
+            stop = page.events[0].position
+            break
+    return start, max(start, stop)
+
+
+async def _first(store: EventStore, selection: Selection) -> Position:
+    """Return where a selection begins, as a position."""
+    if selection.since is None:
+        return selection.start
+    async for page in store.read(Selection(since=selection.since)):
+        if page.events:
+            return page.events[0].position
+    return await store.head()
+
+
+async def _under_way(
+    microservice: Microservice,
+    declaration: EventHandlerDeclaration | ProjectionDeclaration,
+    builds: Sequence[Processor],
+    asked: Replay,
+) -> tuple[str, bool]:
+    """Return in words which replay is under way already, and whether it does what is asked for."""
+    if isinstance(declaration, ProjectionDeclaration):
+        latest = newest(builds)
+        if latest is None or latest.is_active or latest.fingerprint != declaration.fingerprint:
+            return "", False
+        return f"a rebuild, at position {latest.position}", True
+    for request in await microservice.state.requests():
+        if request.kind == "replay" and request.name == declaration.id:
+            there = Replay(
+                START,
+                request.side_effects,
+                start=request.position,
+                stop=request.stop,
+                source=request.source,
+                speed=request.speed,
+            )
+            return _told(there, "waiting to begin"), _is_same(there, asked)
+    current = active(builds)
+    if current is None or current.replay is None or current.position >= current.replay.until:
+        return "", False
+    return _told(current.replay, f"at {current.position}"), _is_same(current.replay, asked)
+
+
+def _is_same(one: Replay, other: Replay) -> bool:
+    return (one.side_effects, one.start, one.stop, one.source, one.speed) == (
+        other.side_effects,
+        other.start,
+        other.stop,
+        other.source,
+        other.speed,
+    )
+
+
+def _told(replay: Replay, where: str) -> str:
+    stop = min(replay.stop, replay.until) if replay.until else replay.stop
+    to = f" to {stop}" if stop < END else ""
+    source = f" of the source {replay.source!r}" if replay.source else ""
+    speed = f" at speed {replay.speed:g}x" if replay.speed else ""
+    return f"from position {replay.start}{to}{source}{speed}, {where}"
+
+
+def _handled(name: str, current: Processor | None, start: Position) -> Position:
+    """Return up to where a handler has handled events: only those can be handled again."""
+    if current is None:
+        return start
+    if current.position < start:
+        raise CommandLineError(
+            f"{name} has not got to position {start} yet, it is at {current.position}: "
+            "a replay from there would leave events out",
+            hint=f"--from {current.position}, or less",
+        )
+    return max(current.position, getattr(current.replay, "until", START))
+
+
+def _side_effects(
+    declaration: EventHandlerDeclaration, wanted: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the side-effect methods that are called, and those that are left out."""
+    methods = sorted({item.name for item in declaration.methods.values() if item.is_side_effect})
+    for name in wanted:
+        if name not in methods:
+            raise Unknown(f"side-effect method of {declaration.name}", name, methods)
+    return (
+        tuple(name for name in methods if name in wanted),
+        tuple(name for name in methods if name not in wanted),
+    )
+
+
+async def _marks(store: EventStore, selection: Selection) -> list[tuple[Position, int]]:
+    """Count the selected events, and note down how many lie before some positions."""
+    marks, count = [(selection.start, 0)], 0
+    async for page in store.read(selection):
+        count += len(page.events)
+        marks.append((page.next_position, count))
+    return marks
