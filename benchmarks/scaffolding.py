@@ -1,12 +1,12 @@
 """``python -m benchmarks.scaffolding``: what the command line costs, as ratios in one run.
 
-Each pair runs in turns, so that a busy machine slows both; what is compared is the median.
+Each pair runs in turns, so that a busy machine slows both; what is compared is the fastest
+of each, since other programs only add to it.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -50,7 +50,7 @@ class Pair:
     Attributes:
         own: Returns the command for a round.
         other: The same for what it is held against.
-        ratio_max: Of the medians.
+        ratio_max: Of the fastest.
     """
 
     name: str
@@ -108,7 +108,7 @@ def pairs(folder: Path) -> list[Pair]:
 
 
 def measured(pair: Pair, rounds: int) -> tuple[float, float]:
-    """Return the medians of both, in seconds; one round before them is not counted."""
+    """Return the fastest of both, in seconds; one round before them is not counted."""
     own: list[float] = []
     other: list[float] = []
     for number in range(rounds + 1):
@@ -116,7 +116,7 @@ def measured(pair: Pair, rounds: int) -> tuple[float, float]:
             begin = time.perf_counter()
             subprocess.run(words, check=True, capture_output=True, timeout=COMMAND_S_MAX)
             times.append(time.perf_counter() - begin)
-    return statistics.median(own[1:]), statistics.median(other[1:])
+    return min(own[1:]), min(other[1:])
 
 
 def main() -> int:

@@ -36,12 +36,16 @@ def value(
     """
     opened = open_for_change(project, dry_run=dry_run)
     made = request("value", name, fields=fields)
+    users = opened.source.users(name)
+    follow = [f"dolittle add event OrderPlaced 'items:list[{name}]:min_length=1'"]
+    if users:
+        follow = [f"pytest  # what is stored of {', '.join(users)} changes with {name}"]
     carry_out(
         plan_request(opened, made),
         Console(),
         dry_run=dry_run,
         as_json=as_json,
-        follow=[f"dolittle add event OrderPlaced 'items:list[{name}]:min_length=1'"],
+        follow=follow,
         diff=diff,
         on_conflict=on_conflict,
         request=made,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from dolittle.constraints import Constraint
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.scaffold.expressions import aliases_of, constant_text, limits_of_call
 from dolittle_cli.scaffold.imports import Import
 from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.types import (
@@ -122,6 +121,14 @@ class Source:
             if item.kind == "value"
         }
 
+    def users(self, name: str) -> list[str]:
+        """Return the classes that have a field of a value object, or of one that is made of it."""
+        return [
+            item.name
+            for item in self.classes
+            if any(_is_made_of(f.type, name) for f in item.fields)
+        ]
+
     def check_free(self, kind: str, name: str) -> None:
         """Refuse a name that something else has: the same class or file, or but for the case.
 
@@ -210,6 +217,16 @@ def _with_values(classes: list[DeclaredClass]) -> tuple[DeclaredClass, ...]:
     return tuple(replace(item, fields=fields(item, (item.name,))) for item in classes)
 
 
+def _is_made_of(of: FieldType, name: str) -> bool:
+    match of:
+        case Valued(name=own, fields=fields):
+            return own == name or any(_is_made_of(field.type, name) for field in fields)
+        case Listed(item) | Mapped(item) | Maybe(item) | Constrained(item):
+            return _is_made_of(item, name)
+        case _:
+            return False
+
+
 class _Module:
     """One parsed module."""
 
@@ -218,7 +235,7 @@ class _Module:
         self._classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
         self._enums = dict(_enums(self._classes, module))
         self._imports = dict(_imported(tree))
-        self._aliases = dict(_aliases(tree))
+        self._aliases = dict(aliases_of(tree))
 
     def classes(self) -> list[DeclaredClass]:
         return [self._declared(node) for node in self._classes]
@@ -239,7 +256,7 @@ class _Module:
             if item.value is None:
                 yield Field(item.target.id, of)
                 continue
-            constant = _constant(item.value)
+            constant = constant_text(item.value)
             default = Code(constant or ast.unparse(item.value))
             yield Field(item.target.id, of, default, is_constant=constant is not None)
 
@@ -289,7 +306,7 @@ class _Module:
                     ]
                 ),
             ):
-                limits = _limits(keywords)
+                limits = limits_of_call(keywords)
                 return Constrained(self._type(item), limits) if limits else None
             case _:
                 return None
@@ -315,54 +332,12 @@ class _Module:
                 yield self._module, part.id
 
 
-def _aliases(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """Find the names that a module gives to ``Annotated[…]`` types."""
-    for node in tree.body:
-        match node:
-            case ast.Assign(targets=[ast.Name(name)], value=ast.Subscript() as value):
-                if "Annotated" in ast.unparse(value.value):
-                    yield name, value
-
-
-def _limits(keywords: list[ast.keyword]) -> Constraint | None:
-    """Read the arguments of ``constraint``; ``None`` where one is more than a plain value."""
-    given: dict[str, Any] = {}
-    for item in keywords:
-        match item.value:
-            case ast.Call(func=ast.Name("Decimal"), args=[number], keywords=[]):
-                make: Any = Decimal
-            case number:
-                make = None
-        try:
-            value = ast.literal_eval(number)
-            given[str(item.arg)] = make(str(value)) if make else value
-        except (ValueError, InvalidOperation):
-            return None
-    try:
-        return Constraint(**given)
-    except TypeError:
-        return None
-
-
 def _decorator(node: ast.expr) -> str:
     if isinstance(node, ast.Call):
         node = node.func
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""
-
-
-def _constant(node: ast.expr) -> str | None:
-    """Return a text, a number, a truth value or ``None`` as it is formatted; else ``None``."""
-    try:
-        value = ast.literal_eval(node)
-    except ValueError:
-        return None
-    if isinstance(value, str):
-        return python_text(value)
-    if value is None or isinstance(value, bool | int | float):
-        return repr(value).replace("e+", "e")
-    return None
 
 
 def _is_none(node: ast.expr) -> bool:

@@ -89,6 +89,16 @@ def test_the_same_value_again_is_identical(shop: Path, capsys: pytest.CaptureFix
     assert everything_in(shop) == before
 
 
+def test_a_field_more_of_a_value_object_in_use_says_whose_tests_will_tell(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["add", "value", "Line", "sku:str:min_length=1", "quantity:int:ge=1", "note:str?"]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert "edit       shop/values/line.py" in out
+    assert err == "next: pytest  # what is stored of OrderPlaced changes with Line\n"
+
+
 def test_a_value_object_can_be_used_wherever_there_are_fields(shop: Path) -> None:
     assert main(["add", "value", "Address", "street:str", "lines:dict[str,Line]={}"]) == 0
     assert main(["add", "event", "Moved", "to:Address", "before:Address?"]) == 0
