@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
@@ -96,11 +98,16 @@ class LazyGroup(QuickGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is used, imported; refuse an unknown one with a suggestion."""
         name, found, rest = super().resolve_command(ctx, args)
-        return name, load(name) if name and found else None, rest
+        return name, load(name, rest) if name and found else None, rest
 
 
-def load(name: str) -> Any:
-    """Import a command of ``COMMANDS`` and return it, ready to be invoked."""
+def load(name: str, words: Sequence[str] = ()) -> Any:
+    """Import a command of ``COMMANDS`` and return it, ready to be invoked.
+
+    Args:
+        name: Of the command.
+        words: What is typed behind it; of a group, only the command that is used is made then.
+    """
     module = importlib.import_module(COMMANDS[name].module)
     app = getattr(module, "app", None)
     if app is None:
@@ -109,9 +116,23 @@ def load(name: str) -> Any:
         command = typer.main.get_command(app)
     else:
         app.info.cls = QuickGroup
-        command = typer.main.get_group(app)
+        command = typer.main.get_group(_narrowed(app, words))
     command.name = name
     return _plain(command)
+
+
+def _narrowed(app: typer.Typer, words: Sequence[str]) -> typer.Typer:
+    """Return a group with nothing but the command that is used: making all of them takes time."""
+    used = [
+        item
+        for item in app.registered_commands
+        if item.callback and words[:1] == [item.name or item.callback.__name__.replace("_", "-")]
+    ]
+    if not used:
+        return app
+    narrowed = copy.copy(app)
+    narrowed.registered_commands = used
+    return narrowed
 
 
 def _plain(command: Any) -> Any:
