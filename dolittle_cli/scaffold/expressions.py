@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from dolittle.constraints import Constraint
+from dolittle.limits import Constraint
 from dolittle_cli.scaffold.types import python_text
 
 

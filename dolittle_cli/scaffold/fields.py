@@ -20,7 +20,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
 
-from dolittle.constraints import Constraint
+from dolittle.limits import Constraint
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.scaffold.layout import Node, call
 from dolittle_cli.scaffold.limits import has_limits, parse_limits, parted, value_of

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from dolittle.constraints import Constraint
 from dolittle.errors import suggest
+from dolittle.limits import Constraint
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.scaffold.types import FieldType, Listed, Mapped, Maybe, Scalar, annotation
 

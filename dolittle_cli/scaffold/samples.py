@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
 from typing import Any, Final
 
-from dolittle.constraints import Constraint
+from dolittle.limits import Constraint
 from dolittle_cli.scaffold.layout import Group, Node, call, keyword, prefixed
 from dolittle_cli.scaffold.patterns import matching_text
 from dolittle_cli.scaffold.types import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from dolittle.constraints import Constraint
+from dolittle.limits import Constraint
 from dolittle_cli.scaffold.imports import Import
 from dolittle_cli.scaffold.layout import Group, Node, call, keyword
 

@@ -22,8 +22,9 @@ from dolittle import (
     projection,
     value,
 )
-from dolittle.constraints import Constraint, violation_of
+from dolittle.constraints import violation_of
 from dolittle.errors import DeclarationErrors, PayloadDoesNotFit
+from dolittle.limits import Constraint
 from dolittle.runtime.definition import define
 from dolittle.runtime.http.schemas import Components
 from dolittle.serialization import EventTypes, encode, from_values

@@ -1,4 +1,9 @@
-"""Checks of values against the constraints in their types, however deep they are nested."""
+"""Constraints on fields: limits that stand beside a type, checked before anything is stored.
+
+They hold for what is new: an event that is about to be committed, the arguments of a command, the
+state that a command leads to, a read model's document. What is stored already is read as it is,
+so that a constraint may become tighter without making old events unreadable.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from dolittle.constraints.limits import MARK, Constraint
+from dolittle.limits import Constraint, Number
 
 Check = Callable[[Any, str], str]
 """Takes a value and where it is; returns what is wrong with it, or nothing."""
@@ -18,6 +23,7 @@ Check = Callable[[Any, str], str]
 CLASSES_MAX: Final = 4096
 """How many classes' checks are kept."""
 
+_MARK: Final = "dolittle.constraint"
 _NUMBERS: Final = (inspect.IntType, inspect.FloatType, inspect.DecimalType)
 _SIZED: Final = (inspect.StrType, inspect.ListType, inspect.DictType)
 
@@ -34,6 +40,33 @@ _CLASSES: Final[dict[type, Any]] = {
     inspect.TupleType: tuple,
     inspect.VarTupleType: tuple,
 }
+
+
+def constraint(
+    *,
+    ge: Number | None = None,
+    gt: Number | None = None,
+    le: Number | None = None,
+    lt: Number | None = None,
+    multiple_of: Number | None = None,
+    min_length: int | None = None,
+    max_length: int | None = None,
+    pattern: str | None = None,
+    example: Any = None,
+) -> msgspec.Meta:
+    """Limit the values of a field.
+
+    Written behind its type: ``quantity: Annotated[int, constraint(ge=1)]``.
+
+    The arguments are those of :class:`Constraint`. Limits that mean nothing for the field's type,
+    or contradict one another, are problems that are reported when the microservice is loaded.
+    """
+    made = Constraint(ge, gt, le, lt, multiple_of, min_length, max_length, pattern, example)
+    return msgspec.Meta(
+        examples=None if example is None else [example],
+        extra_json_schema=made.schema() if not made.contradiction() else {},
+        extra={_MARK: made},
+    )
 
 
 def violation_of(value: object) -> str:
@@ -89,7 +122,7 @@ def _compiled(node: inspect.Type, seen: dict[type, Check]) -> Check | None:
     """Turn a type into a check; ``None`` where nothing in it is constrained."""
     match node:
         case inspect.Metadata(type=inner, extra=extra):
-            own = (extra or {}).get(MARK)
+            own = (extra or {}).get(_MARK)
             checks = [_compiled(inner, seen), _limits(own) if own else None]
             return _all(tuple(check for check in checks if check))
         case inspect.UnionType(types=types):
@@ -212,7 +245,7 @@ def _problems(node: inspect.Type) -> Iterator[str]:
     """Find constraints that mean nothing for their type, in a type but not in nested classes."""
     match node:
         case inspect.Metadata(type=inner, extra=extra):
-            own = (extra or {}).get(MARK)
+            own = (extra or {}).get(_MARK)
             if own is not None:
                 yield from _problems_of(own, inner)
             yield from _problems(inner)

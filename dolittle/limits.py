@@ -1,4 +1,4 @@
-"""The limits of one field: what they mean, and how they are written in a class and in a schema."""
+"""The limits of one field: what they mean, and how a JSON schema says them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, Final
 
-import msgspec
-
 Number = int | float | Decimal
 SHOWN_CHARACTERS_MAX: Final = 80
 """Characters of a value in a message."""
-
-MARK: Final = "dolittle.constraint"
-"""Where a ``msgspec.Meta`` holds the constraint that it was made of."""
 
 _WORDS: Final = {
     "ge": "at least",
@@ -135,33 +130,6 @@ class Constraint:
         ):
             return f"no length is between {self.min_length} and {self.max_length}"
         return ""
-
-
-def constraint(
-    *,
-    ge: Number | None = None,
-    gt: Number | None = None,
-    le: Number | None = None,
-    lt: Number | None = None,
-    multiple_of: Number | None = None,
-    min_length: int | None = None,
-    max_length: int | None = None,
-    pattern: str | None = None,
-    example: Any = None,
-) -> msgspec.Meta:
-    """Limit the values of a field.
-
-    Written behind its type: ``quantity: Annotated[int, constraint(ge=1)]``.
-
-    The arguments are those of :class:`Constraint`. Limits that mean nothing for the field's type,
-    or contradict one another, are problems that are reported when the microservice is loaded.
-    """
-    made = Constraint(ge, gt, le, lt, multiple_of, min_length, max_length, pattern, example)
-    return msgspec.Meta(
-        examples=None if example is None else [example],
-        extra_json_schema=made.schema() if not made.contradiction() else {},
-        extra={MARK: made},
-    )
 
 
 def _is_finite(value: Any) -> bool:
