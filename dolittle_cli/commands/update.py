@@ -54,7 +54,7 @@ def update(
         _abort(root, manifest, console, showing)
         return
     plan = plan_update(root, manifest, resolution_of(on_conflict or Resolution.MERGE))
-    nothing = "everything is as this version generates it"
+    nothing = "everything that is remembered is as this version generates it"
     finish(plan, console, showing, extra={"would_change": bool(plan.changes)}, nothing=nothing)
     if check and plan.changes:
         raise typer.Exit(EXIT_WOULD_CHANGE)

@@ -240,6 +240,8 @@ def _show(
     for kept in plan.kept:
         console.note(f"{kept.path} {kept.reason}")
     if showing.dry_run:
+        if not plan.changes:
+            console.note(nothing)
         console.note(f"nothing was written ({showing.option})")
         return
     if plan.conflicts:

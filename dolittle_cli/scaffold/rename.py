@@ -25,7 +25,7 @@ from dolittle_cli.scaffold.project import Project, open_project
 from dolittle_cli.scaffold.references import module_of, python_files
 from dolittle_cli.scaffold.renaming import Renaming, mentions, renamed
 from dolittle_cli.scaffold.request import ID, PROJECTS, Request, plan_request
-from dolittle_cli.scaffold.source import DeclaredClass
+from dolittle_cli.scaffold.source import FOLDERS, DeclaredClass
 from dolittle_cli.scaffold.stored_id import with_stored_id
 from dolittle_cli.scaffold.tidy import find_ruff
 
@@ -58,8 +58,8 @@ def plan_rename(project: Project, manifest: Manifest, kind: str, old: str, new: 
     check_class_name(kind, new)
     if new == old:
         raise WrongUsage(f"the {kind} is called {old} already", hint="give another name")
-    if kind in HAVE_ID:
-        project.source.check_free(kind, new)
+    if kind in FOLDERS:
+        project.source.check_free(kind, new, besides=old)
     else:
         _check_free(project, new)
     renaming = _Rename(project, manifest, found, new)

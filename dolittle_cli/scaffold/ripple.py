@@ -55,6 +55,9 @@ def with_dependents(plan: Plan, manifest: Manifest, own: str) -> Ripples:
             # All of a thing or nothing: its tests belong to its code.
             reason = f"depends on the {own}, and you have changed it: see to it"
             kept += [Kept(path, reason) for path in stuck]
+            kept += [
+                Kept(path, f"depends on it too, and is left with {stuck[0]}") for path in found
+            ]
             continue
         actions |= found
         owners |= dict.fromkeys(found, key)

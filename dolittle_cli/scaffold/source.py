@@ -45,6 +45,9 @@ _KINDS: Final = {
     "projection": "projection",
     "value": "value",
 }
+_SHARE_IDS: Final = (("event",), ("aggregate",), ("handler", "projection"))
+"""Kinds whose ids must differ from one another."""
+
 _ENUM_BASES: Final = frozenset({"StrEnum", "Enum"})
 
 
@@ -58,6 +61,7 @@ class DeclaredClass:
         module: Its dotted name.
         path: Its file.
         fields: In the order of the source.
+        stored_id: The id that its decorator says; empty: it is stored under its name.
     """
 
     kind: str
@@ -65,6 +69,7 @@ class DeclaredClass:
     module: str
     path: Path
     fields: tuple[Field, ...] = ()
+    stored_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,15 +134,21 @@ class Source:
             if any(_is_made_of(f.type, name) for f in item.fields)
         ]
 
-    def check_free(self, kind: str, name: str) -> None:
-        """Refuse a name that something else has: the same class or file, or but for the case.
+    def check_free(self, kind: str, name: str, *, besides: str = "") -> None:
+        """Refuse a name that something else has: the same class, file or id, or but for the case.
 
         A thing of the same kind in the file where it would be generated is left to the plan:
         there, it is identical or it is refused.
 
+        Args:
+            kind: What is to have the name.
+            name: A class name.
+            besides: A class that may have the name as its id: the one that is renamed.
+
         Raises:
             WrongUsage: The name is taken.
         """
+        self._check_id_free(kind, name, besides)
         module = snake(name)
         own = self.folder / FOLDERS[kind] / f"{module}.py"
         for item in self.classes:
@@ -151,6 +162,18 @@ class Source:
                 f"the name {name!r} is taken by the {item.kind} {item.name} in {place}",
                 hint="take another name",
             )
+
+    def _check_id_free(self, kind: str, name: str, besides: str) -> None:
+        """Refuse a name under which a thing is stored that was renamed."""
+        kinds = next((group for group in _SHARE_IDS if kind in group), ())
+        for item in self.classes:
+            if item.kind in kinds and item.stored_id == name and item.name not in (name, besides):
+                place = item.path.relative_to(self.root)
+                raise WrongUsage(
+                    f"the name {name!r} is taken: the {item.kind} {item.name} in {place} "
+                    "is stored under it",
+                    hint="take another name",
+                )
 
 
 def read_source(root: Path, package: str, texts: Mapping[str, str | None] | None = None) -> Source:
@@ -244,7 +267,7 @@ class _Module:
         kinds = [_KINDS[name] for name in map(_decorator, node.decorator_list) if name in _KINDS]
         kind = kinds[0] if kinds else "class"
         fields = tuple(self._fields(node)) if kind != "class" else ()
-        return DeclaredClass(kind, node.name, self._module, self._path, fields)
+        return DeclaredClass(kind, node.name, self._module, self._path, fields, _stored_id(node))
 
     def _fields(self, node: ast.ClassDef) -> Iterator[Field]:
         for item in node.body:
@@ -330,6 +353,16 @@ class _Module:
                 yield self._imports[part.id]
             elif isinstance(part, ast.Name) and part.id in (*own, *self._aliases):
                 yield self._module, part.id
+
+
+def _stored_id(node: ast.ClassDef) -> str:
+    """Return the id that a class's decorator says as its first argument; empty: it says none."""
+    for decorator in node.decorator_list:
+        if _decorator(decorator) in _KINDS and isinstance(decorator, ast.Call) and decorator.args:
+            first = decorator.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                return first.value
+    return ""
 
 
 def _decorator(node: ast.expr) -> str:

@@ -122,6 +122,21 @@ def test_a_second_renaming_keeps_the_first_id(shop: Path) -> None:
     assert '@event_type("DishPrepared")\nclass DishEaten:' in text
 
 
+def test_the_old_name_is_not_given_to_another_thing_as_long_as_it_is_an_id(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["rename", "handler", "Clerk", "Waiter"]) == 0
+    capsys.readouterr()
+    assert main(["add", "handler", "Clerk", "--on", "DishPrepared"]) == 2
+    assert (
+        "the name 'Clerk' is taken: the handler Waiter in shop/handlers/waiter.py is stored "
+        "under it" in capsys.readouterr().err
+    )
+    assert main(["add", "projection", "Clerk", "--on", "DishPrepared"]) == 2
+    assert main(["rename", "projection", "Dishes", "Clerk"]) == 2
+    assert main(["rename", "handler", "Waiter", "Clerk"]) == 0
+
+
 def test_an_id_that_the_owner_gave_stays(shop: Path) -> None:
     change(shop / "shop/events/dish_prepared.py", "@event_type", '@event_type("d-1", public=True)')
     assert main(["rename", *RENAMES[0]]) == 0
