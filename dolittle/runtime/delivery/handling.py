@@ -419,8 +419,10 @@ class HandlerLoop:
                 del self._failing[partition]
                 self._unsaved.add(partition)
         self._skip.clear()
-        self._processor = msgspec.structs.replace(before, position=replay.start, replay=replay)
-        self._read = replay.start
+        # Never forwards: what has not been handled yet is not passed over.
+        start = min(replay.start, before.position)
+        self._processor = msgspec.structs.replace(before, position=start, replay=replay)
+        self._read = start
         await self._save()
         self._is_halted = self._is_stopping
 

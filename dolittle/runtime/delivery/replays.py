@@ -32,7 +32,7 @@ def is_tried_again(replay: Replay, row: FailingPartition, *, partitioned: bool) 
     A handler that is not partitioned waits with everything, so nothing could be replayed else.
     """
     if not partitioned:
-        return row.position >= replay.start
+        return True
     is_within = replay.start <= row.position < replay.stop
     return is_within and replay.source in ("", row.partition)
 
@@ -65,8 +65,7 @@ def begun_replay(
         until,
         request.side_effects,
         unhandled,
-        # Never forwards: what has not been handled yet is not passed over.
-        start=min(request.position, position),
+        start=min(request.position, until),
         stop=request.stop,
         source=request.source,
         speed=request.speed,

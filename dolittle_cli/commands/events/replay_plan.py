@@ -418,13 +418,14 @@ def _handled(name: str, current: Processor | None, start: Position) -> Position:
     """Return up to where a handler has handled events: only those can be handled again."""
     if current is None:
         return start
-    if current.position < start:
+    handled = max(current.position, getattr(current.replay, "until", START))
+    if handled < start:
         raise CommandLineError(
-            f"{name} has not got to position {start} yet, it is at {current.position}: "
+            f"{name} has not got to position {start} yet, it is at {handled}: "
             "a replay from there would leave events out",
-            hint=f"--from {current.position}, or less",
+            hint=f"--from {handled}, or less",
         )
-    return max(current.position, getattr(current.replay, "until", START))
+    return handled
 
 
 def _side_effects(
