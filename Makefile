@@ -39,6 +39,11 @@ fix: $(VENV)/.ready ## Format, and mend what lint can mend
 bench: $(VENV)/.ready ## Measure, against floors and peers in the same run; BENCH="--quick --only read"
 	$(RUN) -m benchmarks $(BENCH)
 
+COUNT ?= 100000
+SEED ?= 1
+torture: $(VENV)/.ready ## Try to make the event store lose something; COUNT=1000000 SEED=1 ONLY=crashes
+	$(RUN) -m tests.torture --count $(COUNT) --seed $(SEED) $(ONLY:%=--only %) $(TORTURE)
+
 wheel-test: $(VENV)/.ready ## Build the wheel, install it into an empty environment, run the demo from there
 	rm -rf dist build/wheel-venv
 	$(RUN) -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -220,6 +220,14 @@ class SimulatedDisk:
         nodes = sorted(folder.names.items())
         return {name: node.cached for name, node in nodes if isinstance(node, Inode)}
 
+    def tear(self) -> None:
+        """Leave half a line at the end of the log, as a process does that dies within a write."""
+        folder = self.root.names.get("log")
+        if isinstance(folder, Folder) and folder.names:
+            node = folder.names[max(folder.names)]
+            assert isinstance(node, Inode)
+            node.change(node.cached + b'{"sum":"', len(node.cached))
+
     # Failing --------------------------------------------------------------------------------
 
     def _fails(self, kind: str) -> bool:
@@ -239,6 +247,13 @@ class SimulatedDisk:
         if self._fails(kind):
             assert self.fault is not None
             raise OSError(self.fault.code, os.strerror(self.fault.code))
+
+    def _read(self, kind: str) -> None:
+        """Let reading fail too, where a fault asks for it by name."""
+        if self.fault is not None and kind in self.fault.kinds:
+            before, self.before = self.before, None
+            self._change(kind)
+            self.before = before
 
     # The engine's Files ---------------------------------------------------------------------
 
@@ -270,6 +285,7 @@ class SimulatedDisk:
 
     def pread(self, fd: int, length: int, offset: int) -> bytes:
         """Read what is cached."""
+        self._read("pread")
         node = self._fds[fd]
         data = node.cached if node.mapped is None else bytes(node.mapped)
         return data[offset : offset + length]
@@ -327,6 +343,7 @@ class SimulatedDisk:
 
     def stat(self, path: Path) -> os.stat_result:
         """Describe a file by its path."""
+        self._read("stat")
         if len(str(path)) < self._prefix - 1:
             return _described(stat.S_IFDIR | 0o700, 1, 0, 0)
         node = self._node(path)
