@@ -201,6 +201,13 @@ def test_constraints_stand_in_schemas() -> None:
     assert line["quantity"] == {"type": "integer", "minimum": 1, "maximum": 10, "default": 1}
 
 
+def test_a_value_object_that_several_refer_to_is_one_schema() -> None:
+    components = Components()
+    components.add("OrderPlaced", OrderPlaced)
+    components.add("Till.place", list[Line])
+    assert [name for name in components.schemas if "Line" in name] == ["Line"]
+
+
 @value
 class Tree:
     size: Annotated[int, constraint(ge=0)]
