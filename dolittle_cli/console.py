@@ -175,6 +175,11 @@ class Console:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with what is counted: ``1 event``, ``1,200 events``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def printable(text: str) -> str:
     """Return a text with control characters as escapes: it stays one line and steers nothing."""
     if text.isprintable():

@@ -127,7 +127,7 @@ class GivenEvents:
         """
         __tracebackhide__ = True
         text, name = key_text(key), projection.__name__
-        documents = self._documents(projection)
+        documents = self.read_models(projection)
         if text not in documents:
             raise AssertionError(
                 f"expected read model {name} {text!r}:\n  {expected!r}\n"
@@ -146,7 +146,7 @@ class GivenEvents:
             DeclarationErrors: The projection cannot work.
         """
         __tracebackhide__ = True
-        found = self._documents(projection).get(key_text(key))
+        found = self.read_models(projection).get(key_text(key))
         if found is not None:
             raise AssertionError(
                 f"expected read model {projection.__name__} {key_text(key)!r}: none\n"
@@ -184,8 +184,14 @@ class GivenEvents:
             called.append(method.name)
         return called
 
-    def _documents(self, projection: type[object]) -> dict[str, Any]:
-        """Fold the events into the documents that a projection would keep, by key."""
+    def read_models(self, projection: type[R]) -> dict[str, R]:
+        """Return the read models that a projection makes of the events, by key.
+
+        Raises:
+            TypeError: The class is no projection.
+            DeclarationErrors: The projection cannot work.
+            PayloadDoesNotFit: A read model cannot be stored.
+        """
         declared = projection_declaration_of(projection) if isinstance(projection, type) else None
         if declared is None:
             name = getattr(projection, "__name__", repr(projection))

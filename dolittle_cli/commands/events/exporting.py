@@ -16,7 +16,7 @@ from dolittle.execution import SystemClock
 from dolittle.store import CommittedEvent, EventStore
 from dolittle_cli.aliases import Aliases
 from dolittle_cli.commands.events.filters import Filters
-from dolittle_cli.console import Console
+from dolittle_cli.console import Console, counted
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.exported import Redaction, as_cloud_event, exported
 from dolittle_cli.project import Place, aliases_of, open_log
@@ -70,7 +70,7 @@ async def export_events(place: Place, wish: ExportWish) -> None:
             console.progress("")
             _check_redacted(redaction, count)
     where = f" to {wish.to_file}" if wish.to_file else ""
-    console.note(f"{count:,} {'event' if count == 1 else 'events'} exported{where}")
+    console.note(f"{counted(count, 'event')} exported{where}")
 
 
 class _Lines:

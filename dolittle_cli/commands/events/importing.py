@@ -31,7 +31,7 @@ from dolittle.store import (
     check_size,
     is_same_commit,
 )
-from dolittle_cli.console import Console
+from dolittle_cli.console import Console, counted
 from dolittle_cli.errors import CommandLineError
 from dolittle_cli.exported import ExportedEvent, moment, read_line
 from dolittle_cli.project import Place, aliases_of, open_log
@@ -116,7 +116,8 @@ def _tell(
         console.warning(f"no class of {place.configuration.name} reads: {', '.join(unknown)}")
     done = "would be imported" if dry_run else "imported"
     console.note(
-        f"{findings.events:,} events in {findings.commits:,} commits: {new:,} commits {done}, "
+        f"{counted(findings.events, 'event')} in {counted(findings.commits, 'commit')}: "
+        f"{counted(new, 'commit')} {done}, "
         f"{findings.repeated:,} were there already"
     )
     if new and not dry_run:
@@ -323,7 +324,7 @@ async def _commit_all(
                 console.note(f"{done:,} commits were imported before this error")
                 raise answer
             done += 1
-        console.progress(f"{done:,} commits")
+        console.progress(counted(done, "commit"))
     console.progress("")
 
 

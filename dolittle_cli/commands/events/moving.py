@@ -93,3 +93,63 @@ def import_(
 
     place = find_place(project, tenant)
     run_loop(import_events(place, source, foreign=foreign, dry_run=dry_run, as_json=json))
+
+
+@app.command("record")
+def record(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the scenario.")],
+    as_test: Annotated[
+        bool, typer.Option("--as-test", help="Write a given/when/then test too.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that are there.")
+    ] = False,
+    start: FromOption = None,
+    stop: ToOption = None,
+    types: TypesOption = None,
+    sources: SourcesOption = None,
+    correlation: CorrelationOption = "",
+    where: WhereOption = None,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Record events to scenarios/NAME.jsonl, to be played again.
+
+    With --from or --to those of the past; without, what comes until Ctrl-C.
+    """
+    from dolittle_cli.commands.events.filters import Filters
+    from dolittle_cli.commands.events.recording import RecordWish, record_scenario
+    from dolittle_cli.project import find_place
+
+    filters = Filters.parse(
+        start=start, stop=stop, types=types, sources=sources, correlation=correlation, where=where
+    )
+    wish = RecordWish(name, filters, as_test, overwrite)
+    run_loop(record_scenario(find_place(project, tenant), wish))
+
+
+@app.command("play")
+def play(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the scenario.")],
+    speed: Annotated[
+        str, typer.Option("--speed", metavar="S", help="original, 10x, 0.5x or max.")
+    ] = "max",
+    with_caused: Annotated[
+        bool, typer.Option("--with-caused", help="Commit what handlers made, too.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only check, and say what would be done.")
+    ] = False,
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Commit the events of scenarios/NAME.jsonl again, as new ones.
+
+    Every event is checked against its class first. Works while the microservice runs.
+    """
+    from dolittle_cli.commands.events.playing import PlayWish, parse_speed, play_scenario
+    from dolittle_cli.project import find_place
+
+    wish = PlayWish(name, parse_speed(speed), with_caused, dry_run)
+    run_loop(play_scenario(find_place(project, tenant), wish, as_json=json))

@@ -16,7 +16,7 @@ from dolittle.runtime.explaining import Explanation, explain_event
 from dolittle.store import CommittedEvent, EventStore, Selection
 from dolittle_cli.aliases import Aliases
 from dolittle_cli.causes import Caused, make_tree, walk
-from dolittle_cli.console import Console, printable
+from dolittle_cli.console import Console, counted, printable
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.event_lines import content_text
 from dolittle_cli.graph.gathering import gather
@@ -267,5 +267,5 @@ def _summary(items: Sequence[Caused], correlation: str) -> str:
     times = [item.event.commit.time for item in items]
     span = _duration((max(times) - min(times)).total_seconds())
     names = sorted({item.microservice for item in items})
-    events = "event" if len(items) == 1 else "events"
-    return f"{len(items):,} {events} in {span}, in {', '.join(names)}; correlation {correlation}"
+    count = counted(len(items), "event")
+    return f"{count} in {span}, in {', '.join(names)}; correlation {correlation}"
