@@ -75,6 +75,9 @@ def plan_generation(project: Project, name: str, fields: Sequence[str]) -> Plan:
         CommandLineError: A file cannot be read, or no stored example can be made up.
     """
     event = project.source.event(name)
+    there = _as_it_is(project, event, fields)
+    if there is not None:
+        return there
     taken = [field.name for field in event.fields]
     parsed = parse_fields(fields, name, taken=taken, values=project.source.values())
     for field in parsed:
@@ -121,6 +124,15 @@ def _edit_class(
     edit.replace(decorator.lineno, decorator.end_lineno or 0, _decorated(edit, decorator, step))
     _define(edit, node, step)
     _insert_fields(edit, node, step)
+    edit.append(_upcaster(project, step))
+    needs = [("typing", "Any"), ("dolittle", "upcaster")]
+    for part in needs_of(step.fields):
+        needs += sorted(part.imports) if isinstance(part, Code) else [part]
+    edit.need(needs, project.package)
+    return FileAction(Action.EDIT, edit.path, edit.text(), text)
+
+
+def _upcaster(project: Project, step: _Step) -> str:
     entries = tuple(entry(field.name, stored_default(field)) for field in step.fields)
     values: dict[str, Any] = {
         "name": step.event.name,
@@ -129,12 +141,28 @@ def _edit_class(
         "function": step.function,
         "content": Group("{", ("**content", *entries), "}", "collection") if entries else "",
     }
-    edit.append(render("generation/upcaster.py.jinja", values, project.root).rstrip("\n"))
-    needs = [("typing", "Any"), ("dolittle", "upcaster")]
-    for part in needs_of(step.fields):
-        needs += sorted(part.imports) if isinstance(part, Code) else [part]
-    edit.need(needs, project.package)
-    return FileAction(Action.EDIT, edit.path, edit.text(), text)
+    return render("generation/upcaster.py.jinja", values, project.root).rstrip("\n")
+
+
+def _as_it_is(project: Project, event: DeclaredClass, fields: Sequence[str]) -> Plan | None:
+    """Return that nothing is to be done, if the last generation is what these fields would give.
+
+    Without fields it is ``None``: then, one generation more is meant.
+    """
+    parsed = parse_fields(fields, event.name, values=project.source.values())
+    if not parsed or {field.name for field in parsed} - {field.name for field in event.fields}:
+        return None
+    path = event.path.relative_to(project.root).as_posix()
+    text = read_text(project.root, path) or ""
+    edit = ModuleEdit(path, text)
+    node = edit.class_named(event.name)
+    before = _generation(edit, _decorator_of(edit, node)) - 1
+    if not before or any(field.default is None for field in parsed):
+        return None
+    made = ast.parse(_upcaster(project, _Step(event, before, tuple(parsed)))).body[0]
+    if ast.dump(made) not in [ast.dump(item) for item in edit.tree.body]:
+        return None
+    return Plan(project.root, (FileAction(Action.IDENTICAL, path, text, text),))
 
 
 def _decorated(edit: ModuleEdit, decorator: ast.expr, step: _Step) -> str:

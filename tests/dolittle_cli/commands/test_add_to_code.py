@@ -288,6 +288,20 @@ def test_a_second_generation_follows_the_first(shop: Path) -> None:
     assert "that is all there is to say" not in text
 
 
+def test_the_same_generation_again_is_identical(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["add", "generation", "OrderPlaced", "by:enum(phone,web)=web", "fee:Decimal=0.50"]
+    assert main(words) == 0
+    before = everything_in(shop)
+    capsys.readouterr()
+    assert main(words) == 0
+    assert capsys.readouterr().out == "identical  shop/events/order_placed.py\n"
+    assert everything_in(shop) == before
+    assert main([*words[:-1], "fee:Decimal=0.60"]) == 2
+    assert "the name 'by' is taken in this class" in capsys.readouterr().err
+
+
 def test_the_id_and_the_options_of_an_event_type_stay(shop: Path) -> None:
     path = shop / "shop/events/shop_closed.py"
     text = path.read_text().replace("@event_type\n", "@event_type('shop-closed', public=True)\n")
