@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def undo(
     command: Annotated[
         str,
-        typer.Argument(metavar="[NUMBER]", help="Of a command, see --list. Default: the last one."),
+        typer.Argument(metavar="NUMBER", help="Of a command, see --list. Default: the last one."),
     ] = "",
     list_: Annotated[
         bool, typer.Option("--list", help="List the commands that can be taken back.")

@@ -234,6 +234,14 @@ COMMANDS = st.sampled_from(
         ["add", "handler", "Clerk", "--on", "DishPrepared"],
         ["add", "projection", "Dishes", "--on", "DishPrepared"],
         ["new", "microservice", "bar", "--into", ".."],
+        ["undo"],
+        ["undo", "2", "--force"],
+        ["remove", "event", "DishPrepared", "--force"],
+        ["rename", "event", "DishPrepared", "DishServed"],
+        ["update"],
+        ["update", "--check"],
+        ["update", "--abort"],
+        ["templates", "eject", "event"],
     ]
 )
 
