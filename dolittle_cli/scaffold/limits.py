@@ -69,6 +69,8 @@ def parse_limits(field: str, of: FieldType, items: list[str]) -> tuple[Constrain
     leaf = of.item if isinstance(of, Maybe) else of
     for item in items:
         name, equals, text = item.partition("=")
+        if not equals and name in fitting(leaf):
+            raise WrongUsage(f"field {field!r}: {name} has no value", hint=f"write {name}=…")
         if not equals or name not in (*_ALL, DEFAULT):
             raise _unknown(field, name if equals else item, leaf)
         if name in given or (name == DEFAULT and default is not None):
@@ -126,6 +128,9 @@ def _value(field: str, of: FieldType, name: str, text: str) -> Any:
     try:
         return value_of(kind, text)
     except (ValueError, InvalidOperation) as error:
+        unknown = re.search(r":(\w*)(=|$)", text)
+        if unknown is not None and kind != "str":
+            raise _unknown(field, unknown[1], of) from error
         wanted = "text" if kind == "str" else kind
         hint = f"e.g. {name}={_EXAMPLES[kind]}"
         if "=" in text:
