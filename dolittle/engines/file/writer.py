@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -62,8 +62,11 @@ class Writer:
         self._lookup = lookup
         self._clock = clock
         self._on_commit = on_commit
-        self._queue: deque[Waiting] = deque()
-        self._changed = threading.Condition()
+        # A C queue and not a condition: nobody wakes the writer but to hand something over.
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        self._next: Waiting | None = None
+        self._room = threading.Condition()
+        self._entering = 0
         self._thread: threading.Thread | None = None
         self._is_closing = False
         self._poison = ""
@@ -71,7 +74,7 @@ class Writer:
     @property
     def is_full(self) -> bool:
         """Whether :meth:`submit` would wait."""
-        return len(self._queue) >= QUEUE_COMMITS_MAX
+        return self._queue.qsize() >= QUEUE_COMMITS_MAX
 
     def submit(self, commit: Commit, reply: Reply) -> None:
         """Queue a commit that was checked; waits while the queue is full.
@@ -79,18 +82,26 @@ class Writer:
         Raises:
             StoreClosed: Nothing is written any more.
         """
-        size = sum(len(event.content) for event in commit.events)
-        with self._changed:
-            while self.is_full and not self._is_closing and not self._poison:
-                self._changed.wait()
+        size = sum([len(event.content) for event in commit.events])
+        with self._room:
+            if self.is_full:
+                self._wait_for_room()
             self._raise_if_closed()
-            self._queue.append(Waiting(commit, size, reply))
+            self._queue.put(Waiting(commit, size, reply))
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._run, name="dolittle-writer", daemon=True
                 )
                 self._thread.start()
-            self._changed.notify_all()
+
+    def _wait_for_room(self) -> None:
+        # Counted before looking, so that whoever makes room afterwards sees it.
+        self._entering += 1
+        try:
+            while self.is_full and not self._is_closing and not self._poison:
+                self._room.wait()
+        finally:
+            self._entering -= 1
 
     def _raise_if_closed(self) -> None:
         if self._poison:
@@ -113,30 +124,42 @@ class Writer:
                 return
             if taken:
                 self._write(taken)
-            if self._lookup.is_flush_due or not (self._queue or taken):
+            if self._lookup.is_flush_due or not (taken or self._has_next()):
                 self._lookup.flush(self._log.mark())
 
     def _take(self) -> list[Waiting] | None:
         """Wait for commits and take them; an empty list: idle for a while; ``None``: the end."""
-        with self._changed:
-            while not self._queue:
-                if self._is_closing:
-                    return None
-                timeout_s = IDLE_S if self._lookup.has_tail else None
-                if not self._changed.wait(timeout_s) and not self._queue:
-                    return []
-            taken: list[Waiting] = []
-            size = 0
-            while self._queue and len(taken) < BATCH_COMMITS_MAX:
-                size += self._queue[0].size
-                if taken and size > BATCH_BYTES_MAX:
-                    break
-                waiting = self._queue.popleft()
-                # Whoever was cancelled before its turn is left out; after it, nobody is.
-                if waiting.reply.set_running_or_notify_cancel():
-                    taken.append(waiting)
-            self._changed.notify_all()
-            return taken
+        waiting, self._next = self._next, None
+        if waiting is None:
+            try:
+                waiting = self._queue.get(timeout=IDLE_S if self._lookup.has_tail else None)
+            except queue.Empty:
+                return []
+        taken: list[Waiting] = []
+        size = 0
+        while waiting is not None:
+            size += waiting.size
+            if taken and (size > BATCH_BYTES_MAX or len(taken) >= BATCH_COMMITS_MAX):
+                self._next = waiting
+                break
+            # Whoever was cancelled before its turn is left out; after it, nobody is.
+            if waiting.reply.set_running_or_notify_cancel():
+                taken.append(waiting)
+            if not self._has_next():
+                break
+            waiting = self._queue.get()
+        else:
+            # The end stands behind everything else: nothing is queued after closing has begun.
+            if not taken:
+                return None
+            self._queue.put(None)
+        if self._entering:
+            with self._room:
+                self._room.notify_all()
+        return taken
+
+    def _has_next(self) -> bool:
+        return self._next is not None or not self._queue.empty()
 
     def _write(self, taken: list[Waiting]) -> None:
         batch = Batch(self._log, self._lookup, self._clock)
@@ -201,11 +224,10 @@ class Writer:
 
     def _poison_with(self, reason: str, taken: list[Waiting], *, is_outcome_known: bool) -> None:
         """Write no more, and tell everyone who waits."""
-        with self._changed:
+        with self._room:
             self._poison = self._poison or reason
-            queued = list(self._queue)
-            self._queue.clear()
-            self._changed.notify_all()
+            queued = self._drained()
+            self._room.notify_all()
         for waiting in taken:
             if not waiting.reply.done():
                 waiting.reply.set_exception(
@@ -218,6 +240,18 @@ class Writer:
                 waiting.reply.set_exception(StoreClosed(self._folder, reason))
         deliver(waiting.reply for waiting in queued)
 
+    def _drained(self) -> list[Waiting]:
+        """Empty the queue, but for its end."""
+        queued = [self._next] if self._next is not None else []
+        self._next = None
+        while not self._queue.empty():
+            waiting = self._queue.get()
+            if waiting is None:
+                self._queue.put(None)
+                break
+            queued.append(waiting)
+        return queued
+
     def _fail(self, taken: list[Waiting], error: DolittleError) -> None:
         for waiting in taken:
             if not waiting.reply.done():
@@ -225,8 +259,10 @@ class Writer:
 
     def close(self) -> None:
         """Finish what is queued, bring the tail into the index, end the thread."""
-        with self._changed:
+        with self._room:
+            if not self._is_closing:
+                self._queue.put(None)
             self._is_closing = True
-            self._changed.notify_all()
+            self._room.notify_all()
         if self._thread is not None:
             self._thread.join()
