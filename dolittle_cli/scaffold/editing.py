@@ -6,7 +6,13 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from dolittle_cli.errors import CommandLineError
-from dolittle_cli.scaffold.imports import Import, import_block
+from dolittle_cli.scaffold.imports import (
+    Import,
+    from_imports,
+    import_block,
+    module_key,
+    section_of,
+)
 
 
 class NotSure(CommandLineError):
@@ -135,8 +141,42 @@ class ModuleEdit:
         if as_it_is == import_block(present, package):
             self.replace(first, last, import_block([*present, *missing], package))
         else:
-            # Somebody orders imports in another way; theirs stay, and ours follow.
-            self.insert_after(last, import_block(missing, package))
+            self._import_among(block, missing, package)
+
+    def _import_among(
+        self, block: list[ast.Import | ast.ImportFrom], missing: list[Import], package: str
+    ) -> None:
+        """Add imports to a block that its owner ordered or commented; what is there stays."""
+        names: dict[str, set[str]] = {}
+        for module, name in missing:
+            names.setdefault(module, set()).add(name)
+        for module in sorted(names, key=module_key):
+            same = [node for node in block if self._is_plain(node) and _module_of(node) == module]
+            if same:
+                there = {name for found in _imports_of(same[0]) for name in found[1:]}
+                lines = from_imports(module, names[module] | there)
+                self.replace(same[0].lineno, same[0].end_lineno or 0, "\n".join(lines))
+                continue
+            text = import_block([(module, name) for name in names[module]], package)
+            section = section_of(module, package)
+            beside = [node for node in block if section_of(_module_of(node), package) == section]
+            before = [n for n in beside if module_key(_module_of(n)) < module_key(module)]
+            if before:
+                self.insert_after(before[-1].end_lineno or 0, text)
+            elif beside:
+                self.insert_after(beside[0].lineno - 1, text)
+            else:
+                self.insert_after(block[-1].end_lineno or 0, f"\n{text}")
+
+    def _is_plain(self, node: ast.Import | ast.ImportFrom) -> bool:
+        """Tell whether an import stands on one line, without a comment and without an alias."""
+        return (
+            isinstance(node, ast.ImportFrom)
+            and node.lineno == node.end_lineno
+            and "#" not in self._lines[node.lineno - 1]
+            and self.stands_alone(node)
+            and not any(item.asname or item.name == "*" for item in node.names)
+        )
 
     def text(self) -> str:
         """Return the module with the edits made.
@@ -181,6 +221,10 @@ def _imports_of(node: ast.Import | ast.ImportFrom) -> list[Import]:
         return [(f"{n.name} as {n.asname}" if n.asname else n.name, "") for n in node.names]
     module = "." * node.level + (node.module or "")
     return [(module, f"{n.name} as {n.asname}" if n.asname else n.name) for n in node.names]
+
+
+def _module_of(node: ast.Import | ast.ImportFrom) -> str:
+    return _imports_of(node)[0][0]
 
 
 def _bound(tree: ast.Module) -> set[str]:

@@ -23,15 +23,15 @@ def import_block(imports: Iterable[Import], package: str) -> str:
     names: dict[str, set[str]] = {}
     for module, name in imports:
         names.setdefault(module, set()).add(name)
-    for module in sorted(names, key=_module_key):
-        lines = sections.setdefault(_section(module, package), [])
+    for module in sorted(names, key=module_key):
+        lines = sections.setdefault(section_of(module, package), [])
         if "" in names[module]:
             lines.insert(sum(line.startswith("import ") for line in lines), f"import {module}")
-        lines += _from_imports(module, names[module] - {""})
+        lines += from_imports(module, names[module] - {""})
     return "\n\n".join("\n".join(sections[key]) for key in sorted(sections))
 
 
-def _from_imports(module: str, names: set[str]) -> list[str]:
+def from_imports(module: str, names: set[str]) -> list[str]:
     """Return a line for the plain names and one for each alias, in the order of their first."""
     plain = sorted((name for name in names if " as " not in name), key=_member_key)
     statements = [[name] for name in names if " as " in name] + ([plain] if plain else [])
@@ -45,14 +45,16 @@ def _from_imports(module: str, names: set[str]) -> list[str]:
     return lines
 
 
-def _section(module: str, package: str) -> int:
+def section_of(module: str, package: str) -> int:
+    """Return where a module's imports stand: 0 standard library, 1 others, 2 the package's own."""
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return 0
     return 2 if top == package else 1
 
 
-def _module_key(module: str) -> list[tuple[int, int, str]]:
+def module_key(module: str) -> list[tuple[int, int, str]]:
+    """Return what modules are sorted by within their section."""
     return _natural(module.lower())
 
 

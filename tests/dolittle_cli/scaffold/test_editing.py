@@ -51,10 +51,21 @@ def test_what_is_imported_already_changes_nothing() -> None:
         "from decimal import (\n    Decimal,\n)\n",
     ],
 )
-def test_imports_in_an_order_of_their_owner_stay_and_ours_follow(own: str) -> None:
-    assert needing(f"{own}\nA = 1\n", ("typing", "Any")) == (
-        f"{own}from typing import Any\n\nA = 1\n"
-    )
+def test_imports_in_an_order_of_their_owner_stay_and_ours_go_among_them(own: str) -> None:
+    made = needing(f"{own}\nA = 1\n", ("typing", "Any"))
+    assert made.replace("from typing import Any\n", "") == f"{own}\nA = 1\n"
+    assert made.index("from decimal") < made.index("from typing") < made.index("A = 1")
+
+
+def test_a_name_joins_the_import_of_its_module_where_that_is_plain() -> None:
+    own = "from shop.b import B, A\nfrom shop.a import (\n    X,  # the first\n)\nimport decimal\n"
+    made = needing(own, ("shop.b", "C"), ("shop.a", "Y"), ("decimal", "Decimal"), ("uuid", "UUID"))
+    assert "from shop.b import A, B, C\n" in made
+    assert "    X,  # the first\n)\n" in made
+    assert "from shop.a import Y\n" in made
+    names = {name for node in ast.walk(ast.parse(made)) if isinstance(node, ast.ImportFrom)
+             for name in (alias.name for alias in node.names)}  # fmt: skip
+    assert names == {"A", "B", "C", "X", "Y", "Decimal", "UUID"}
 
 
 def test_a_module_without_imports_gets_them_behind_its_docstring() -> None:
