@@ -33,6 +33,19 @@ def test_an_execution_context_ends_with_its_block() -> None:
     assert current_context() is None
 
 
+def test_an_execution_context_may_be_made_only_when_it_is_asked_for() -> None:
+    made = []
+
+    def make() -> ExecutionContext:
+        made.append(ExecutionContext(correlation="1"))
+        return made[-1]
+
+    with execution_context(make):
+        assert made == []
+        assert current_context() is made[0]
+    assert current_context() is None
+
+
 async def test_tasks_do_not_see_one_anothers_execution_context() -> None:
     seen = {}
 

@@ -7,6 +7,7 @@ import inspect
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from dolittle.events import EventContext
@@ -79,8 +80,9 @@ class Calls:
         end = time.monotonic() + TURN_S
         errors: list[Error] = []
         for work in turn:
-            errors.append(self._call(work, replay))
-            if errors[-1] is not None or is_halted() or time.monotonic() >= end:
+            error = self._call(work, replay)
+            errors.append(error)
+            if error is not None or is_halted() or time.monotonic() >= end:
                 break
         return errors
 
@@ -89,9 +91,10 @@ class Calls:
             return None
         try:
             arguments = self._arguments(work, replay)
-            with execution_context(self._around.execution(work.event)):
+            # Most methods never ask for it, and making it costs as much as decoding the event.
+            with execution_context(partial(self._around.execution, work.event)):
                 result = work.method.function(self._instance, *arguments)
-            if inspect.isawaitable(result):
+            if result is not None and inspect.isawaitable(result):
                 raise _never_awaited(work.method.name, result)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded as the partition's failure
             return error
@@ -102,7 +105,7 @@ class Calls:
             return None
         try:
             arguments = self._arguments(work, replay)
-            with execution_context(self._around.execution(work.event)):
+            with execution_context(partial(self._around.execution, work.event)):
                 await work.method.function(self._instance, *arguments)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
