@@ -71,7 +71,7 @@ def replay(
     It works while the microservice runs, and without it. It never writes an event.
     With --shadow and without a name it is about every projection.
     """
-    from dolittle_cli.commands.events.replay_plan import Wish, check_only, mode_of
+    from dolittle_cli.commands.events.replay_wish import Wish, check_only, mode_of
     from dolittle_cli.project import find_place
 
     modes = {"--shadow": shadow, "--promote": promote, "--discard": discard, "--stop": end}

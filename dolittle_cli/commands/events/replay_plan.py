@@ -1,10 +1,9 @@
-"""What a replay will do: read from the options, looked up in the log and the state."""
+"""What a replay will do: looked up in the log and the state before it begins."""
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -16,157 +15,12 @@ from dolittle.runtime.delivery.pacing import GAP_S_MAX
 from dolittle.runtime.microservice import Microservice
 from dolittle.runtime.state import Processor, Replay, Request, active, newest
 from dolittle.store import END, START, EventStore, Position, Selection
-from dolittle_cli.errors import CommandLineError, WrongUsage
-from dolittle_cli.ranges import Bound, Start, parse, select
+from dolittle_cli.commands.events.replay_wish import Wish
+from dolittle_cli.errors import CommandLineError
+from dolittle_cli.ranges import select
 
-SPEED_MAX: Final = 1_000_000.0
-"""Faster than that is ``max``: a gap of ten days is less than a second then."""
-
-_SPEED: Final = re.compile(r"(\d+(?:\.\d+)?)x", re.ASCII)
-_ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
-    "--shadow": ("--projection", "-n"),
-    "--promote": ("--projection",),
-    "--discard": ("--projection",),
-    "--stop": ("--handler",),
-}
-
-
-def mode_of(modes: Mapping[str, bool]) -> str:
-    """Return the one mode that was asked for; empty: none, a plain replay.
-
-    Raises:
-        WrongUsage: Several were.
-    """
-    asked = [name for name, is_asked in modes.items() if is_asked]
-    if len(asked) > 1:
-        raise WrongUsage(f"{' and '.join(asked)} do not go together", hint="one after the other")
-    return asked[0] if asked else ""
-
-
-def check_only(mode: str, given: Sequence[str]) -> None:
-    """Refuse options that mean nothing in a mode.
-
-    Raises:
-        WrongUsage: One of them was given.
-    """
-    for option in given:
-        if option in _ALLOWED[mode]:
-            continue
-        if option == "--handler":
-            raise WrongUsage(
-                f"{mode} is for projections: what a handler does happens outside, "
-                "where nothing can be set beside it and compared",
-                hint="a shadow never runs a handler; --handler NAME --dry-run tells what a "
-                "replay would handle, and side effects are left out unless they are named",
-            )
-        if mode == "--stop" and option == "--projection":
-            raise WrongUsage(
-                "--stop is for handlers: a rebuild of a projection holds up nobody",
-                hint="readers see the old read models until the new ones are complete",
-            )
-        raise WrongUsage(f"{option} means nothing with {mode}", hint=f"leave {option} out")
-    if mode == "--stop" and "--handler" not in given:
-        raise WrongUsage("--stop: name the handler", hint="--handler NAME")
-
-
-def parse_speed(text: str) -> float:
-    """Return how many times faster than they were committed events are replayed; 0: no gaps.
-
-    Raises:
-        WrongUsage: The text is no speed.
-    """
-    if text == "max":
-        return 0.0
-    found = _SPEED.fullmatch("1x" if text == "original" else text)
-    if found is None or not 0 < float(found[1]) <= SPEED_MAX:
-        raise WrongUsage(
-            f"--speed {text!r} is no speed",
-            hint="it is original, 10x (ten times faster), 0.5x, or max (no gaps)",
-        )
-    return float(found[1])
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What was asked for, not yet looked up.
-
-    Attributes:
-        kind: ``handler`` or ``projection``.
-        stop: ``None``: to the end of what was handled.
-        source: Empty: of every event source.
-        speed: As of :func:`parse_speed`.
-        side_effects: Names of side-effect methods to be called.
-    """
-
-    kind: str
-    name: str
-    start: Bound
-    stop: Bound | None
-    source: str
-    speed: float
-    side_effects: tuple[str, ...]
-
-    @classmethod
-    def parse(
-        cls,
-        handler: str,
-        projection: str,
-        start: str | None,
-        stop: str | None,
-        source: str,
-        speed: str,
-        side_effects: Sequence[str],
-    ) -> Wish:
-        """Read the options.
-
-        Raises:
-            WrongUsage: They do not go together.
-        """
-        if bool(handler) == bool(projection):
-            raise WrongUsage(
-                "name one target: --handler NAME or --projection NAME",
-                hint="see dolittle handlers list, dolittle projections list; "
-                "--shadow alone is about every projection",
-            )
-        wish = cls(
-            kind="handler" if handler else "projection",
-            name=handler or projection,
-            start=parse(start) if start is not None else Start(),
-            stop=parse(stop) if stop is not None else None,
-            source=source,
-            speed=parse_speed(speed),
-            side_effects=tuple(side_effects),
-        )
-        if projection:
-            wish.check_whole(start, stop)
-        return wish
-
-    def check_whole(self, start: str | None, stop: str | None) -> None:
-        """Refuse a part of a projection's events.
-
-        Raises:
-            WrongUsage: A part was asked for.
-        """
-        parts = {
-            f"from {start}": self.start != Start(),
-            f"up to {stop}": self.stop is not None,
-            f"for the source {self.source!r} only": bool(self.source),
-        }
-        for part, is_asked in parts.items():
-            if is_asked:
-                raise WrongUsage(
-                    f"a projection cannot be replayed {part}: its read models are a fold over "
-                    "all its events",
-                    hint="leave that out: they are rebuilt from the start beside the old ones, "
-                    "which stay readable until the swap",
-                )
-        if self.speed:
-            raise WrongUsage(
-                "--speed is for handlers: nobody sees a rebuild under way",
-                hint="leave --speed out",
-            )
-        if self.side_effects:
-            raise WrongUsage("--side-effect is for handlers, a projection has none")
+MARKED_MAX: Final = 10_000
+"""So many events are noted down one by one, for the progress of a slow replay; then by pages."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +42,7 @@ class Plan:
         is_partitioned: Whether an event that fails holds up its partition only.
         under_way: In words, a replay that has begun already; empty: none.
         is_same: Whether that one does what was asked for, so that it only has to go on.
+        number: Of the request that asked for that one; 0: it was taken up.
     """
 
     kind: str
@@ -208,9 +63,10 @@ class Plan:
     is_partitioned: bool
     under_way: str
     is_same: bool
+    number: int
 
     def done(self, position: Position) -> int:
-        """Return how many of the events lie before a position, to a page's exactness."""
+        """Return how many of the events lie before a position; of very many, nearly so."""
         index = bisect_right(self.marks, (position, self.events)) - 1
         return self.marks[index][1] if index >= 0 else 0
 
@@ -252,6 +108,8 @@ class Plan:
             f"range      from position {self.start} to {self.stop}{source}",
             f"events     {self.events:,} of {', '.join(self.types)}",
         ]
+        if self.under_way:
+            lines.append(f"under way  {self.under_way}")
         if self.kind == "projection":
             lines.append("readers    see the old read models until the new ones are complete")
             return lines
@@ -305,7 +163,7 @@ async def make_plan(microservice: Microservice, wish: Wish) -> Plan:
         or (start <= row.position < bound and wish.source in ("", row.partition))
     ]
     asked = Replay(START, called, start=start, stop=bound, source=wish.source, speed=wish.speed)
-    under_way, is_same = await _under_way(microservice, declaration, builds, asked)
+    under_way, is_same, number = await _under_way(microservice, declaration, builds, asked)
     return Plan(
         kind=wish.kind,
         name=declaration.name,
@@ -325,6 +183,7 @@ async def make_plan(microservice: Microservice, wish: Wish) -> Plan:
         is_partitioned=is_partitioned,
         under_way=under_way,
         is_same=is_same,
+        number=number,
     )
 
 
@@ -372,13 +231,13 @@ async def _under_way(
     declaration: EventHandlerDeclaration | ProjectionDeclaration,
     builds: Sequence[Processor],
     asked: Replay,
-) -> tuple[str, bool]:
-    """Return in words which replay is under way already, and whether it does what is asked for."""
+) -> tuple[str, bool, int]:
+    """Return which replay is under way already; see :class:`Plan`."""
     if isinstance(declaration, ProjectionDeclaration):
         latest = newest(builds)
         if latest is None or latest.is_active or latest.fingerprint != declaration.fingerprint:
-            return "", False
-        return f"a rebuild, at position {latest.position}", True
+            return "", False, 0
+        return f"a rebuild, at position {latest.position}", True, 0
     for request in await microservice.state.requests():
         if request.kind == "replay" and request.name == declaration.id:
             there = Replay(
@@ -389,11 +248,11 @@ async def _under_way(
                 source=request.source,
                 speed=request.speed,
             )
-            return _told(there, "waiting to begin"), _is_same(there, asked)
+            return _told(there, "waiting to begin"), _is_same(there, asked), request.number
     current = active(builds)
     if current is None or current.replay is None or current.position >= current.replay.until:
-        return "", False
-    return _told(current.replay, f"at {current.position}"), _is_same(current.replay, asked)
+        return "", False, 0
+    return _told(current.replay, f"at {current.position}"), _is_same(current.replay, asked), 0
 
 
 def _is_same(one: Replay, other: Replay) -> bool:
@@ -446,6 +305,8 @@ async def _marks(store: EventStore, selection: Selection) -> list[tuple[Position
     """Count the selected events, and note down how many lie before some positions."""
     marks, count = [(selection.start, 0)], 0
     async for page in store.read(selection):
+        if count < MARKED_MAX:
+            marks += [(event.position, count + i) for i, event in enumerate(page.events)]
         count += len(page.events)
         marks.append((page.next_position, count))
     return marks

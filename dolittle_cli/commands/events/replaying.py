@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from dolittle.runtime.state import FailingPartition, Request, State, active, newest
-from dolittle_cli.commands.events.replay_plan import Plan, Wish, make_plan, refuse_other
+from dolittle_cli.commands.events.replay_plan import Plan, make_plan, refuse_other
+from dolittle_cli.commands.events.replay_wish import Wish
 from dolittle_cli.console import Console
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.project import Place, use
@@ -46,7 +47,7 @@ async def replay_events(
         refuse_other(plan)
     joins = bool(plan.under_way) and not restart
     if joins:
-        console.note(f"under way  {plan.under_way}: it goes on (--restart begins anew)")
+        console.note("it goes on where it is; --restart begins anew")
     elif not plan.events:
         console.note("there is nothing to replay: no such event was handled yet")
         return
@@ -56,7 +57,7 @@ async def replay_events(
     watch = _Watch(console, plan, time.monotonic)
     async with _said_when_interrupted(console, plan):
         if joins:
-            await follow(place, plan.id, watch.is_done)
+            await follow(place, plan.id, watch.is_done, plan.number)
         else:
             await see_done(place, plan.request(), watch.is_done)
     seconds = time.monotonic() - started
@@ -184,7 +185,8 @@ class _Watch:
         elapsed = max(now - self._started, 1e-6)
         rate = done / elapsed
         left = f"{(self._plan.events - done) / rate:,.0f} s left" if rate else "starting"
-        text = f"{done:,} of {self._plan.events:,} events, {rate:,.0f} a second, {left}"
+        shown = f"{rate:,.0f}" if rate >= 10 or not rate else f"{rate:.1f}"
+        text = f"{done:,} of {self._plan.events:,} events, {shown} a second, {left}"
         self._console.progress(text)
         if now - self._said >= SAY_EVERY_S and not self._console.shows_progress:
             self._said = now
