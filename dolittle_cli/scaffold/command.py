@@ -131,9 +131,11 @@ def _edit_class(project: Project, root: DeclaredClass, found: CommandMethod) -> 
             return _unchanged(
                 FileAction(Action.IDENTICAL, path, text, text), members, found.name, method
             )
-        if found.fold in members:
+        folded = [item for item in node.body if found.event.name in _folds(item)]
+        if folded or found.fold in members:
+            there = getattr(folded[0], "name", "") if folded else found.fold
             raise WrongUsage(
-                f"{root.name} has a method {found.fold!r} already: another command of it applies "
+                f"{root.name} has a method {there!r} already: another command of it applies "
                 f"{found.event.name}",
                 hint="give each event to one command, with --event, or write this one by hand",
             )
@@ -155,7 +157,7 @@ def _insert(edit: ModuleEdit, node: ast.ClassDef, method: str, fold: str) -> Non
         return
     if not edit.stands_alone(body[-1]):
         raise NotSure(edit.path, f"the end of the class {node.name} is laid out by hand")
-    folds = [i for i, item in enumerate(body) if isinstance(item, _FUNCTIONS) and _is_fold(item)]
+    folds = [i for i, item in enumerate(body) if _is_fold(item)]
     at = folds[0] if folds else len(body)
     if at:
         edit.insert_after(body[at - 1].end_lineno or 0, f"\n{method}")
@@ -174,9 +176,20 @@ def _is_ellipsis(node: ast.stmt) -> bool:
     )
 
 
-def _is_fold(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    calls = [item.func for item in node.decorator_list if isinstance(item, ast.Call)]
-    return any(ast.unparse(item).rpartition(".")[2] == "on" for item in calls)
+def _is_fold(node: ast.stmt) -> bool:
+    return bool(_folds(node))
+
+
+def _folds(node: ast.stmt) -> list[str]:
+    """Return the names of the event types that a method is an ``@on`` of."""
+    if not isinstance(node, _FUNCTIONS):
+        return []
+    calls = [item for item in node.decorator_list if isinstance(item, ast.Call) and item.args]
+    return [
+        ast.unparse(item.args[0]).rpartition(".")[2]
+        for item in calls
+        if ast.unparse(item.func).rpartition(".")[2] == "on"
+    ]
 
 
 def _members(node: ast.ClassDef) -> dict[str, ast.stmt]:

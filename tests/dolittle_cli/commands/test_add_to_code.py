@@ -208,6 +208,15 @@ def test_the_same_command_again_is_identical(
     assert everything_in(shop) == before
 
 
+def test_an_event_that_is_folded_under_another_name_is_found(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shop / "shop/aggregates/shop.py"
+    path.write_text(path.read_text().replace("def on_order_placed", "def remember_the_order"))
+    assert main(["add", "command", "Shop", "buy", "--event", "OrderPlaced"]) == 2
+    assert "Shop has a method 'remember_the_order' already" in capsys.readouterr().err
+
+
 def test_a_command_can_be_taken_back(shop: Path) -> None:
     before = everything_in(shop)
     assert main(["add", "command", "Till", "pay_bill", "amount:Decimal:gt=0"]) == 0
