@@ -15,8 +15,13 @@ from dolittle.errors import StoreBusy
 WAIT_S_MAX: Final = 10.0
 """How long a writer waits for another process before it gives up."""
 
-_PAUSE_S_MIN: Final = 0.000_05
-_PAUSE_S_MAX: Final = 0.002
+_PAUSE_S_MIN: Final = 0.000_02
+_PAUSE_S_MAX: Final = 0.000_2
+"""About as long as a batch takes: whoever looks less often leaves the disk idle in between."""
+
+_PATIENT_AFTER_S: Final = 0.1
+_PATIENT_PAUSE_S: Final = 0.002
+"""Who has waited this long waits for no batch, and need not look so often."""
 
 
 class WriteLock:
@@ -48,13 +53,15 @@ class WriteLock:
 
     def _wait(self) -> None:
         # flock(2) can wait by itself, but not for a bounded time in a thread.
-        deadline = time.monotonic() + self._wait_s_max
+        began = time.monotonic()
         pause_s = _PAUSE_S_MIN
         while not self._files.try_lock(self._fd):
-            if time.monotonic() >= deadline:
+            waited_s = time.monotonic() - began
+            if waited_s >= self._wait_s_max:
                 raise StoreBusy(self._folder, self._wait_s_max)
             time.sleep(pause_s)
-            pause_s = min(pause_s * 1.5, _PAUSE_S_MAX)
+            is_patient = waited_s >= _PATIENT_AFTER_S
+            pause_s = _PATIENT_PAUSE_S if is_patient else min(pause_s * 1.5, _PAUSE_S_MAX)
 
     def close(self) -> None:
         """Let go of the file."""
