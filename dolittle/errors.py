@@ -421,7 +421,8 @@ class StoreDamaged(StoreError):
             f"stored events are damaged at {place} (byte {offset_bytes:,}, "
             f"position {position}): {reason}",
             hint="nothing was changed. See all of it: dolittle events verify. "
-            "Restore that file from a backup; the lines around it are intact",
+            "Restore that file from a backup, or see what could be saved without one: "
+            "dolittle events repair --dry-run",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
+from typing import Final
 
 from dolittle.engines.file.files import FULL, READ_ONLY, Files, make_folder
 from dolittle.engines.file.identity import NAME, read_identity, write_identity
@@ -15,6 +16,9 @@ from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.segments import FOLDER, Segment, Segments
 from dolittle.errors import StoreDamaged, StoreFull, StoreReadOnly
 from dolittle.execution import Clock, new_id
+
+_END_BYTES: Final = 16 * 1024
+"""Read at the end of a segment for its last line; more if that is longer."""
 
 
 def take_folder(
@@ -95,7 +99,12 @@ def check_sealed(files: Files, log: Log, lookup: Lookup) -> StoreDamaged | None:
         stat = files.stat(segment.path)
         looks = SealedSegment(segment.first_position, segment.base, stat.st_size, stat.st_mtime_ns)
         is_new = known is None and lookup.indexed_address < following.base
-        if is_new or known == looks:
+        if known == looks:
+            continue
+        if is_new:
+            if not _is_followed(log.segments, segment, following):
+                what = f"the segment before position {following.first_position} is missing"
+                return log.segments.damage(following.base, what)
             continue
         damage = _read_whole(log.segments, segment, following)
         if damage is not None:
@@ -105,6 +114,18 @@ def check_sealed(files: Files, log: Log, lookup: Lookup) -> StoreDamaged | None:
             return None
         lookup.remember(looks)
     return None
+
+
+def _is_followed(segments: Segments, segment: Segment, following: Segment) -> bool:
+    """Tell whether the end of a segment is where the next one begins, as far as it can be read."""
+    if following.base == segment.base:
+        return segment.first_position == following.first_position
+    try:
+        last = segments.decode(segments.lines_before(following.base, _END_BYTES))[-1]
+    except StoreDamaged:
+        # Found, and named, where the line is read.
+        return True
+    return last.next_position == following.first_position
 
 
 def _read_whole(segments: Segments, segment: Segment, following: Segment) -> StoreDamaged | None:

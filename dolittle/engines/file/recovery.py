@@ -64,8 +64,8 @@ def scan(files: Files, segments: Segments, seed: int, synced_address: int) -> Sc
     size = files.stat(segment.path).st_size
     offset, position, time_us, reason = 0, segment.first_position, 0, ""
     attested, proven_end = 0, 0
-    for begin, line in _raw_lines(segments, segment, size):
-        reason = _reason_against(line, seed, position)
+    for begin, line in raw_lines(segments, segment, size):
+        reason = reason_against(line, seed, position)
         if reason:
             offset = begin
             break
@@ -90,7 +90,8 @@ def scan(files: Files, segments: Segments, seed: int, synced_address: int) -> Sc
     return Scan(size, offset, position, time_us, attested, proven_end, damage, reason)
 
 
-def _reason_against(line: bytes, seed: int, position: int) -> str:
+def reason_against(line: bytes, seed: int, position: int) -> str:
+    """Return why a line cannot stand at a position, or an empty string."""
     if not line.endswith(b"\n"):
         return "the line has no end"
     if not is_intact(line[:-1], seed):
@@ -105,7 +106,7 @@ def _reason_against(line: bytes, seed: int, position: int) -> str:
 def _proof_behind(segments: Segments, segment: Segment, offset: int, size: int, seed: int) -> int:
     """Return the greatest position that an intact line behind a bad place calls synced."""
     greatest = 0
-    for _, line in _raw_lines(segments, segment, size, offset):
+    for _, line in raw_lines(segments, segment, size, offset):
         if not line.endswith(b"\n"):
             continue
         begin = 0
@@ -127,7 +128,7 @@ def _synced_of(line: bytes) -> int:
         return 0
 
 
-def _raw_lines(
+def raw_lines(
     segments: Segments, segment: Segment, size: int, offset: int = 0
 ) -> Iterator[tuple[int, bytes]]:
     """Yield each line with its newline and its offset; the last one may have none."""
