@@ -201,21 +201,22 @@ def context_of(
 ) -> EventContext:
     """Build what a handler is told about a stored event."""
     commit = event.commit
+    # By place, in the order of the fields: by name costs twice as much for every event.
     return EventContext(
-        position=event.position,
-        time=commit.time,
-        event_type=event_type,
-        source=event.source,
-        aggregate=event.aggregate,
-        version=event.version,
-        commit=commit.id,
-        event_id=event.id,
-        correlation=commit.correlation,
-        causation=commit.causation,
-        public=event.public,
-        tenant=tenant,
-        microservice=microservice,
-        is_replay=is_replay,
+        event.position,
+        commit.time,
+        event_type,
+        event.source,
+        event.aggregate,
+        event.version,
+        commit.id,
+        event.id,
+        commit.correlation,
+        commit.causation,
+        event.public,
+        tenant,
+        microservice,
+        is_replay,
     )
 
 

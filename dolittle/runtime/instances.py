@@ -176,13 +176,13 @@ class AggregateInstance(Generic[A]):
     def _fold(self, instance: A, events: Sequence[CommittedEvent]) -> None:
         """Fold stored events; those without an ``@on`` method count and are not decoded."""
         event_types = self._microservice.event_types
-        folds = self._declaration.folds
+        class_of, decode, folds = event_types.class_of, event_types.decode, self._declaration.folds
         for event in events:
-            cls = event_types.class_of(event.type_id)
-            if cls is not None and cls in folds:
-                instance._fold(event_types.decode(event))
-            else:
-                instance._version += 1
+            cls = class_of(event.type_id)
+            fold = folds.get(cls) if cls is not None else None
+            if fold is not None:
+                fold(instance, decode(event))
+            instance._version += 1
 
 
 async def _call(call: Callable[[], Any], command: Callable[..., Any]) -> Any:
