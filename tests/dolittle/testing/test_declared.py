@@ -39,6 +39,6 @@ def test_what_would_be_read_back_as_something_else_is_refused() -> None:
     class NoteMade:
         text: str
 
-    with pytest.raises(PayloadDoesNotFit, match="would be read back as '9.50'") as refused:
+    with pytest.raises(PayloadDoesNotFit, match=r"would be read back as '9\.50'") as refused:
         stored_content(NoteMade(text=Decimal("9.50")))  # type: ignore[arg-type]
     assert "Decimal('9.50')" in str(refused.value)
