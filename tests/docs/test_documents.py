@@ -5,7 +5,7 @@ In these documents
 - a ``console`` block holds commands (``$ …``) and what they print; ``…`` stands for any text in
   a line, and for any lines where it stands alone;
 - a ``console second terminal`` block starts a command that goes on, or, without a command,
-  holds lines that the last such command prints next;
+  holds lines that the last such command prints next, or ``^C``, which ends it;
 - a ``python`` block runs, after the ``python`` blocks before it;
 - a ``python path`` or ``toml path`` block is the whole new text of that file.
 """
@@ -145,6 +145,9 @@ class Reader:
             for command, expected in commands(block):
                 self.type(command, expected, where)
         elif block.info == "console second terminal":
+            if block.text.strip() == "^C":
+                self.leave()
+                return
             typed = list(commands(block))
             for command, expected in typed:
                 self.start(command)
@@ -204,6 +207,7 @@ class Reader:
             background.reading.join(BACKGROUND_S_MAX)
             assert background.process.stdout is not None
             background.process.stdout.close()
+        self.background.clear()
 
 
 @pytest.mark.slow
