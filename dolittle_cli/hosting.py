@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dolittle.errors import DolittleError
+from dolittle.execution import SystemClock
 from dolittle.runtime.configuration import (
     PORT_DEFAULT,
     Configuration,
@@ -28,6 +30,8 @@ from dolittle.runtime.watching import changes
 from dolittle_cli.console import Console, printable
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.hosting_lines import HostingLines, Setting, ephemeral_notes
+from dolittle_cli.run_logs import RunLog, log_path
+from dolittle_cli.running import Restarts, noted
 
 PATIENCE_S: Final = 2.0
 """After so long, a person who waits for the end is told what is waited for."""
@@ -75,14 +79,18 @@ async def run_here(asked: Asked) -> int:
         PortTaken: The port that was asked for is in use.
         StoreError: A store cannot be opened.
     """
-    opened = _open(asked, load_configuration(asked.project), Console().note)
+    configuration = load_configuration(asked.project)
+    opened = _open(asked, configuration, Console().note)
     try:
         async with _until_signal(lambda: None) as stopping:
             configure_logging()
+            if not asked.ephemeral:
+                _log_too(configuration)
             service = load_service(asked.project)
-            await host(
-                service, opened.hosting, opened.listener, tell=opened.tell, stop=stopping.asked
-            )
+            with _noted(asked, configuration, opened, reloads=False):
+                await host(
+                    service, opened.hosting, opened.listener, tell=opened.tell, stop=stopping.asked
+                )
             return stopping.exit_code
     finally:
         opened.listener.close()
@@ -98,9 +106,18 @@ async def run_watched(asked: Asked) -> int:
         ConfigurationError: ``dolittle.toml`` cannot be used.
         PortTaken: The port that was asked for is in use.
     """
-    opened = _open(asked, load_configuration(asked.project), Console().note)
-    supervisor = Supervisor(opened.hosting, opened.listener, tell=opened.tell, changes=changes)
-    with opened.listener:
+    configuration = load_configuration(asked.project)
+    opened = _open(asked, configuration, Console().note)
+    restarts = Restarts()
+    supervisor = Supervisor(
+        opened.hosting,
+        opened.listener,
+        tell=opened.tell,
+        changes=restarts.joined(configuration, changes),
+        on_output=opened.write,
+    )
+    with opened.listener, _noted(asked, configuration, opened, reloads=True):
+        restarts.listen()
         async with _until_signal(supervisor.kill) as stopping:
             code = await supervisor.run(stopping.asked)
             return stopping.exit_code if stopping.asked.is_set() else code
@@ -125,35 +142,41 @@ async def run_application(asked: Asked) -> int:
             hint="make one in its folder: dolittle new microservice NAME",
         )
     width = max(len(member.name) for member in application.members)
-    opened: list[Opened] = []
-    with contextlib.ExitStack() as listeners:
+    opened: list[tuple[Configuration, Opened]] = []
+    with contextlib.ExitStack() as open_until_the_end:
         # --port 0 and ports that were written down are not counted on from.
         next_port = PORT_DEFAULT if asked.port is None else asked.port
         for member in application.members:
             write = _prefixed(member.name.ljust(width))
             try:
-                found = _open(asked, load_configuration(member), write, base=next_port)
+                configuration = load_configuration(member)
+                found = _open(asked, configuration, write, base=next_port)
             except DolittleError as error:
                 _write_error(error, write)
                 continue
-            listeners.enter_context(found.listener)
-            opened.append(found)
+            open_until_the_end.enter_context(found.listener)
+            open_until_the_end.enter_context(
+                _noted(asked, configuration, found, reloads=asked.reloads)
+            )
+            opened.append((configuration, found))
             if next_port:
                 next_port = max(next_port, found.hosting.port) + 1
         return await _supervise(asked, opened)
 
 
-async def _supervise(asked: Asked, opened: list[Opened]) -> int:
+async def _supervise(asked: Asked, opened: list[tuple[Configuration, Opened]]) -> int:
+    restarts = Restarts()
     supervisors = [
         Supervisor(
             item.hosting,
             item.listener,
             tell=item.tell,
-            changes=changes if asked.reloads else None,
+            changes=restarts.joined(configuration, changes) if asked.reloads else None,
             on_output=item.write,
         )
-        for item in opened
+        for configuration, item in opened
     ]
+    restarts.listen()
 
     def kill() -> None:
         for supervisor in supervisors:
@@ -218,12 +241,50 @@ def _open(
         notes=ephemeral_notes(asked.ephemeral, reloads=asked.reloads) + _reachable(asked),
     )
     lines = HostingLines(setting)
+    write_both = write if asked.ephemeral else _both(write, configuration)
 
     def tell(report: Report) -> None:
         for line in lines.lines(report):
-            write(line)
+            write_both(line)
 
-    return Opened(hosting, listener, tell, write)
+    return Opened(hosting, listener, tell, write_both)
+
+
+def _both(write: Callable[[str], None], configuration: Configuration) -> Callable[[str], None]:
+    """Return what writes a line for the person and into the log of the microservice."""
+    log = RunLog(log_path(configuration), SystemClock(), write)
+
+    def write_both(line: str) -> None:
+        write(line)
+        log.write(line)
+
+    return write_both
+
+
+def _log_too(configuration: Configuration) -> None:
+    """Have what this process logs written into the microservice's log too."""
+    log = RunLog(log_path(configuration), SystemClock(), Console().note)
+    root = logging.getLogger()
+    shown = [handler.formatter for handler in root.handlers if handler.formatter]
+
+    class ToLog(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            for line in self.format(record).splitlines():
+                log.write(line)
+
+    handler = ToLog()
+    handler.setFormatter(shown[0] if shown else None)
+    root.addHandler(handler)
+
+
+def _noted(
+    asked: Asked, configuration: Configuration, opened: Opened, *, reloads: bool
+) -> AbstractContextManager[None]:
+    """Let others see that a microservice runs; nothing is written where it is ephemeral."""
+    if asked.ephemeral:
+        return contextlib.nullcontext()
+    url = _url(asked.address, opened.hosting.port)
+    return noted(configuration, url, SystemClock(), reloads=reloads)
 
 
 def _check_hosts(asked: Asked) -> None:

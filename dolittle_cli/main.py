@@ -47,8 +47,21 @@ COMMANDS: Final[dict[str, Mount]] = {
     ),
     "undo": Mount("dolittle_cli.commands.undo", "Take back a command that changed the project."),
     "run": Mount("dolittle_cli.commands.run", "Run a microservice, or all of an application."),
+    "ps": Mount(
+        "dolittle_cli.commands.ps",
+        "Show which microservices run: their processes, addresses and logs.",
+    ),
+    "logs": Mount(
+        "dolittle_cli.commands.logs", "Show the logs of dolittle run, also of runs that have ended."
+    ),
+    "restart": Mount(
+        "dolittle_cli.commands.restart",
+        "Restart a microservice that dolittle run keeps running; the others go on.",
+    ),
     "perform": Mount("dolittle_cli.commands.perform", "Perform a command on an aggregate."),
-    "events": Mount("dolittle_cli.commands.events", "See, append, verify and replay events."),
+    "events": Mount(
+        "dolittle_cli.commands.events", "See, trace, export, record, append and replay events."
+    ),
     "types": Mount("dolittle_cli.commands.types", "See the event types."),
     "aggregates": Mount("dolittle_cli.commands.aggregates", "See the aggregates."),
     "handlers": Mount("dolittle_cli.commands.handlers", "See the event handlers; retry or skip."),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from dolittle.errors import ProjectNotFound
+from dolittle.errors import ProjectNotFound, Unknown
 from dolittle.runtime.configuration import (
+    Configuration,
     find_project,
     is_application,
     load_application,
@@ -33,10 +35,7 @@ def find_places(project: Path | None, tenant: str) -> tuple[Place, ...]:
     if not places:
         members = load_application(folder).members
         if not members:
-            raise CommandLineError(
-                f"the application in {folder} has no microservice yet",
-                hint="make one in its folder: dolittle new microservice NAME",
-            )
+            raise _empty(folder)
         # None has the tenant; the first one says so.
         find_place(members[0], tenant)
     return places
@@ -64,4 +63,31 @@ def _members(folder: Path, tenant: str) -> tuple[Place, ...]:
         Place(configuration, tenant, configuration.tenant_folder(tenant))
         for configuration in configurations
         if tenant in configuration.tenants
+    )
+
+
+def find_configurations(project: Path | None, names: Sequence[str]) -> list[Configuration]:
+    """Return the microservices of a project, or those of them that are named.
+
+    Raises:
+        ProjectNotFound: There is no project.
+        ConfigurationError: A ``dolittle.toml`` cannot be used.
+        CommandLineError: The application has no microservice.
+        Unknown: A name is that of none.
+    """
+    folder = locate(project)
+    folders = load_application(folder).members if is_application(folder) else (folder,)
+    if not folders:
+        raise _empty(folder)
+    found = {item.name: item for item in map(load_configuration, folders)}
+    for name in names:
+        if name not in found:
+            raise Unknown("microservice", name, found)
+    return [item for name, item in found.items() if not names or name in names]
+
+
+def _empty(folder: Path) -> CommandLineError:
+    return CommandLineError(
+        f"the application in {folder} has no microservice yet",
+        hint="make one in its folder: dolittle new microservice NAME",
     )

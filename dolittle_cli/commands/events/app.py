@@ -22,7 +22,7 @@ from dolittle_cli.commands.events.replay import replay
 from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
-app = typer.Typer(help="See, append, verify and replay events.")
+app = typer.Typer(help="See, trace, export, record, append and replay events.")
 
 
 @app.command("tail")
@@ -196,6 +196,27 @@ def verify(
 
     if run_loop(verify_store(find_place(project, tenant), as_json=json)):
         raise typer.Exit(1)
+
+
+@app.command("repair")
+def repair(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be lost.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JsonOption = False,
+    tenant: TenantOption = "development",
+    project: ProjectOption = None,
+) -> None:
+    """Cut a damaged event log where it is damaged; what stands behind goes too.
+
+    Says first what would be lost, keeps a copy of every file that it touches, and asks on a
+    terminal; elsewhere it needs --yes. A backup of the damaged file is better, if there is one.
+    """
+    from dolittle_cli.commands.events.repairing import repair_store
+    from dolittle_cli.project import find_place
+
+    run_loop(repair_store(find_place(project, tenant), dry_run=dry_run, yes=yes, as_json=json))
 
 
 app.command("replay")(replay)
