@@ -13,7 +13,7 @@ import msgspec
 
 from dolittle.errors import Unknown
 from dolittle.execution import SystemClock
-from dolittle.store import END, START, CommittedEvent, EventStore, Position
+from dolittle.store import END, START, CommittedEvent, EventStore, Position, Selection
 from dolittle_cli.commands.events.filters import Filters
 from dolittle_cli.commands.events.statistics import (
     Statistics,
@@ -120,6 +120,7 @@ async def tail_events(places: Sequence[Place], wish: TailWish) -> None:
         logs = await _open(stack, console, places, wish)
         if wish.is_counted:
             await _write_count(console, logs, wish, is_json=is_json)
+            await _raise_damage(logs, wish)
             return
         if wish.has_statistics:
             await _Statistics(console, logs, is_json=is_json).run(follows=follows)
@@ -133,6 +134,20 @@ async def tail_events(places: Sequence[Place], wish: TailWish) -> None:
             console.note("waiting for more; Ctrl-C ends this")
         if follows:
             await _together(_follow(stack, log, writer.write_page) for log in logs)
+        await _raise_damage(logs, wish)
+
+
+async def _raise_damage(logs: Sequence[_Followed], wish: TailWish) -> None:
+    """Say that a log which is damaged does not end where its last readable event stands.
+
+    Raises:
+        StoreDamaged: More than was shown had been stored.
+    """
+    if wish.filters.stop is not None:
+        return
+    for log in logs:
+        async for _ in log.store.read(Selection(start=log.head)):
+            break
 
 
 def _follows(console: Console, wish: TailWish) -> bool:

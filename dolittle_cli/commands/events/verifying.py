@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from dolittle.engines.file import FileStore, Finding
-from dolittle_cli.console import Console
+from dolittle_cli.console import Console, counted
 from dolittle_cli.project import STORE_FOLDER, Place
 
 SHOW_EVERY_S = 0.1
@@ -51,9 +51,10 @@ async def verify_store(place: Place, *, as_json: bool) -> bool:
     if not place.has_store:
         console.note("there is nothing to verify: nothing was committed yet")
     elif findings:
-        console.note(f"{len(findings):,} wrong in {events:,} events; nothing was changed")
+        console.note(f"{counted(len(findings), 'thing')} wrong; nothing was changed")
+        console.note(f"{counted(events, 'event')} can be read")
     else:
-        console.note(f"{events:,} events verified, all is well")
+        console.note(f"{counted(events, 'event')} verified, all is well")
     return bool(findings)
 
 
