@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from dolittle.errors import ConfigurationError, DeclarationErrors, DolittleError
 from dolittle.runtime.configuration import FILE_NAME, Configuration, load_configuration
 from dolittle.runtime.ports import LOOPBACK, PortTaken, listen
 from dolittle.runtime.sqlite_state import SqliteState
 from dolittle.runtime.state import FailingPartition
+from dolittle_cli import fixes
+from dolittle_cli.fixes import Fix
 from dolittle_cli.project import (
     STATE_FILE,
     STORE_FOLDER,
@@ -27,6 +29,9 @@ from dolittle_cli.project import (
 )
 
 PYTHON_MIN: Final = (3, 11)
+INDEX_FILE: Final = "index.sqlite"
+"""The index within the folder of an event store."""
+
 TORN_FOLDER: Final = "torn"
 """The folder of an event store with copies of what was cut from a torn tail."""
 
@@ -42,12 +47,24 @@ class Check:
         status: ``wrong`` keeps something from working; ``note`` is worth knowing.
         text: What was found.
         fix: How to mend it; empty where nothing is to be mended.
+        apply: Does so, where that loses nothing.
     """
 
     group: str
     status: Status
     text: str
     fix: str = ""
+    apply: Fix | None = None
+
+    def json(self) -> dict[str, Any]:
+        """Return the check as JSON-like values."""
+        return {
+            "group": self.group,
+            "status": self.status,
+            "text": self.text,
+            "fix": self.fix,
+            "is_fixable": self.apply is not None,
+        }
 
 
 async def examine(project: Path | None, tenant: str) -> AsyncIterator[Check]:
@@ -70,7 +87,12 @@ async def examine(project: Path | None, tenant: str) -> AsyncIterator[Check]:
         return
     yield Check("project", "ok", f"{configuration.name} in {folder}")
     yield Check("configuration", "ok", f"{folder / FILE_NAME}, tenants: {', '.join(tenants)}")
-    for check in (*_declarations(places[0]), *_remembered(folder), *_port(configuration, places)):
+    for check in (
+        *_ignored(configuration),
+        *_declarations(places[0]),
+        *_remembered(folder),
+        *_port(configuration, places),
+    ):
         yield check
     for place in places:
         async for check in _store(place):
@@ -89,7 +111,29 @@ def _tool() -> Iterator[Check]:
         yield Check("python", "wrong", found, f"dolittle needs Python {needed} or newer")
 
 
+def _ignored(configuration: Configuration) -> Iterator[Check]:
+    entry = fixes.not_ignored(configuration)
+    if entry:
+        yield Check(
+            "project",
+            "note",
+            f"git would take in the data: {entry} is not in {fixes.IGNORE_FILE}",
+            f"add that line to {fixes.IGNORE_FILE}",
+            fixes.ignore(configuration, entry),
+        )
+
+
 def _declarations(place: Place) -> Iterator[Check]:
+    missing = fixes.without_package(place.configuration)
+    if missing is not None:
+        yield Check(
+            "declarations",
+            "wrong",
+            f"there is no package {place.configuration.package}: {missing} is missing",
+            f"make it, or name another one in {FILE_NAME}: [microservice] package",
+            fixes.make_package(place.configuration, missing),
+        )
+        return
     try:
         definition = load(place)
     except DeclarationErrors as errors:
@@ -108,9 +152,13 @@ def _declarations(place: Place) -> Iterator[Check]:
 
 def _remembered(folder: Path) -> Iterator[Check]:
     from dolittle_cli.scaffold.condition import findings
+    from dolittle_cli.scaffold.journal import is_unfinished
 
+    # What a killed command has left is the first thing that is found.
+    fix = fixes.take_back(folder) if is_unfinished(folder) else None
     for found in findings(folder):
-        yield Check("scaffolding", found.status, found.text, found.fix)
+        yield Check("scaffolding", found.status, found.text, found.fix, fix)
+        fix = None
 
 
 def _port(configuration: Configuration, places: list[Place]) -> Iterator[Check]:
@@ -163,6 +211,16 @@ async def _store(place: Place) -> AsyncIterator[Check]:
         )
     if damage is not None:
         yield Check(group, "wrong", str(damage), damage.hint)
+    index = folder / INDEX_FILE
+    broken = fixes.damage_of(index) if index.exists() else ""
+    if broken:
+        yield Check(
+            group,
+            "wrong",
+            f"the index {index} is damaged: {broken}; it holds no data of its own",
+            "delete it, it is made anew from the log",
+            fixes.rebuild_index(place),
+        )
     if not os.access(folder, os.W_OK):
         yield Check(group, "wrong", f"{folder} cannot be written to", "make it writable")
     torn = sorted((folder / TORN_FOLDER).glob("*"))
@@ -181,6 +239,17 @@ async def _state(place: Place) -> AsyncIterator[Check]:
     path = place.folder / STATE_FILE
     if not path.exists():
         yield Check(group, "ok", "not made yet")
+        return
+    damage = fixes.damage_of(path)
+    if damage:
+        yield Check(
+            group,
+            "wrong",
+            f"{path} is damaged: {damage}",
+            "with --fix it is put aside, as it is by dolittle run: read models are made anew, and "
+            "handlers handle their events again",
+            fixes.put_state_aside(place),
+        )
         return
     state = SqliteState(path)
     try:

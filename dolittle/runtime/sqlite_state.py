@@ -325,11 +325,16 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     except sqlite3.DatabaseError:
         if path is None:
             raise
-        for suffix in ("", "-wal", "-shm"):
-            damaged = path.with_name(f"{path.name}{suffix}")
-            if damaged.exists():
-                damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
+        put_aside(path)
         return _open(path)
+
+
+def put_aside(path: Path) -> None:
+    """Rename a damaged database with what belongs to it; one put aside before is replaced."""
+    for suffix in ("", "-wal", "-shm"):
+        damaged = path.with_name(f"{path.name}{suffix}")
+        if damaged.exists():
+            damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
 
 
 def _open(path: Path | str) -> sqlite3.Connection:
