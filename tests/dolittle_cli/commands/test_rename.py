@@ -101,9 +101,12 @@ def test_what_is_stored_keeps_its_ids(shop: Path, monkeypatch: pytest.MonkeyPatc
     for words in RENAMES:
         assert main(["rename", *words]) == 0
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "modules", dict(sys.modules))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    found = load_definition("shop", shop)
+    try:
+        found = load_definition("shop", shop)
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
+            del sys.modules[name]
     assert [item.id for item in found.event_types] == ["DishPrepared"]
     texts = "".join(path.read_text() for path in (shop / "shop").rglob("*.py"))
     for decorator in (
