@@ -56,8 +56,8 @@ class DeclaredClass:
     """A class of the package.
 
     Attributes:
-        kind: ``event``, ``aggregate``, ``handler``, ``projection``, ``value`` or, for any other,
-            ``class``.
+        kind: ``event``, ``aggregate``, ``handler``, ``projection``, ``value`` or, for any other
+            class and for the name of a constrained type, ``class``.
         module: Its dotted name.
         path: Its file.
         fields: In the order of the source.
@@ -261,7 +261,9 @@ class _Module:
         self._aliases = dict(aliases_of(tree))
 
     def classes(self) -> list[DeclaredClass]:
-        return [self._declared(node) for node in self._classes]
+        declared = [self._declared(node) for node in self._classes]
+        aliases = [DeclaredClass("class", name, self._module, self._path) for name in self._aliases]
+        return [*declared, *aliases]
 
     def _declared(self, node: ast.ClassDef) -> DeclaredClass:
         kinds = [_KINDS[name] for name in map(_decorator, node.decorator_list) if name in _KINDS]
