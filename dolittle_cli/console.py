@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
+import threading
 import unicodedata
 from collections.abc import Sequence
 from typing import Any, Final
@@ -163,21 +165,25 @@ class Console:
 
     def ask(self, question: str) -> str | None:
         """Ask on stderr; return the answer without spaces, ``None`` at the input's end."""
-        sys.stderr.write(f"{question} ")
-        sys.stderr.flush()
-        line = sys.stdin.readline()
+        line = _answer_to(f"{question} ")
         return line.strip() if line else None
 
     def confirm(self, question: str) -> bool:
         """Ask a yes/no question on stderr; ``False`` unless answered with y or yes."""
-        sys.stderr.write(f"{question} [y/N] ")
+        return _answer_to(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _answer_to(question: str) -> str:
+    """Ask and read a line; the first Ctrl-C ends it, which an event loop would keep for later."""
+    is_main = threading.current_thread() is threading.main_thread()  # the one that gets signals
+    before = signal.signal(signal.SIGINT, signal.default_int_handler) if is_main else None
+    try:
+        sys.stderr.write(question)
         sys.stderr.flush()
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with what is counted: ``1 event``, ``1,200 events``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+        return sys.stdin.readline()
+    finally:
+        if is_main:
+            signal.signal(signal.SIGINT, before)
 
 
 def printable(text: str) -> str:

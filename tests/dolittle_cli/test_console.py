@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import io
 import json
+import select
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -106,3 +109,32 @@ def test_only_a_yes_is_a_yes(
     assert Console().confirm("replay?") is is_yes
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "replay? [y/N] ")
+
+
+def test_the_first_ctrl_c_ends_a_question_that_an_event_loop_asks() -> None:
+    code = (
+        "import asyncio\n"
+        "from dolittle_cli.console import Console\n"
+        "async def ask() -> None:\n"
+        "    print(Console().confirm('replay?'))\n"
+        "try:\n"
+        "    asyncio.run(ask())\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as asking:
+        assert asking.stderr is not None
+        assert asking.stdout is not None
+        try:
+            assert asking.stderr.read(len("replay? [y/N] ")) == "replay? [y/N] "
+            asking.send_signal(signal.SIGINT)
+            assert select.select([asking.stdout], [], [], 20)[0], "it goes on waiting"
+            assert asking.stdout.read() == "interrupted\n"
+        finally:
+            asking.kill()
