@@ -24,6 +24,7 @@
        ├─ CommitOutcomeUnknown            commit_id, cause
        ├─ StoreFull                       path
        ├─ StoreReadOnly                   path
+       ├─ StoreUnavailable                path, reason
        ├─ StoreBusy                       path, waited_s
        ├─ StoreClosed                     path
        ├─ StoreDamaged                    path, line, offset_bytes, position, reason
@@ -189,13 +190,16 @@ class WaitTimedOut(DolittleError):
 
     code = "wait-timed-out"
 
-    def __init__(self, name: str, position: int, seen: int, timeout_s: float) -> None:
+    def __init__(
+        self, name: str, position: int, seen: int, timeout_s: float, *, kind: str = "projection"
+    ) -> None:
         self.name, self.position, self.seen, self.timeout_s = name, position, seen, timeout_s
+        self.kind = kind
         super().__init__(
             f"{name} had not seen position {position} after {timeout_s:g} s "
             f"(it has seen everything before {seen})",
             hint="is the microservice running (dolittle run)? "
-            f"Otherwise ask what holds it up: dolittle handlers show {name}",
+            f"Otherwise ask what holds it up: dolittle {kind}s show {name}",
         )
 
 
@@ -369,6 +373,20 @@ class StoreReadOnly(StoreError):
         super().__init__(
             f"cannot write to the event store in {path}: {reason}",
             hint="make the folder writable for this user",
+        )
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be opened where it is, for a reason that lies outside of it."""
+
+    code = "store-unavailable"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"the event store in {path} cannot be opened: {reason}",
+            hint="look at that path and each folder above it: something else may stand there, "
+            "or the disk fails",
         )
 
 

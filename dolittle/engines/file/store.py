@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import nullcontext, suppress
@@ -23,7 +22,14 @@ from dolittle.engines.file.replies import LoopReply, Reply
 from dolittle.engines.file.verify import Finding, Progress, Verification
 from dolittle.engines.file.wake import Sender, Waiters
 from dolittle.engines.file.writer import Writer
-from dolittle.errors import StoreClosed, StoreDamaged, StoreFull, StoreReadOnly
+from dolittle.errors import (
+    StoreClosed,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
 from dolittle.execution import Clock, SystemClock, new_id
 from dolittle.store import (
     Commit,
@@ -133,6 +139,7 @@ class FileStore:
             StoreReadOnly: There is no store, and none can be made; or a part of the store
                 cannot be written to.
             StoreFull: The disk is full, and the store needs mending or making.
+            StoreUnavailable: Something else stands where the store should be, or the disk fails.
         """
         opened = functools.partial(
             cls._open_now,
@@ -159,10 +166,10 @@ class FileStore:
         lock_wait_s: float,
     ) -> FileStore:
         lock, reason = None, "it was opened for reading only"
-        store_id = read_identity(files, folder)
-        if not read_only:
-            lock, reason = take_folder(files, folder, lock_wait_s, is_new=store_id is None)
         try:
+            store_id = read_identity(files, folder)
+            if not read_only:
+                lock, reason = take_folder(files, folder, lock_wait_s, is_new=store_id is None)
             if lock is not None:
                 with lock.held():
                     store_id = identified(files, folder, clock)
@@ -181,10 +188,8 @@ class FileStore:
         except BaseException as error:
             if lock is not None:
                 lock.close()
-            if isinstance(error, OSError) and error.errno in FULL:
-                raise StoreFull(folder) from error
-            if isinstance(error, OSError) and error.errno in READ_ONLY:
-                raise StoreReadOnly(folder, os.strerror(error.errno)) from error
+            if isinstance(error, OSError) and error.errno is not None:
+                raise _refusal(folder, error, error.errno) from error
             raise
 
     @property
@@ -367,3 +372,13 @@ class FileStore:
             self._lock.close()
         self._lookup.close()
         self._log.close()
+
+
+def _refusal(folder: Path, error: OSError, code: int) -> StoreError:
+    """Return what a failure of the disk means to who opens a store."""
+    reason = error.strerror or str(error)
+    if code in FULL:
+        return StoreFull(folder)
+    if code in READ_ONLY:
+        return StoreReadOnly(folder, reason)
+    return StoreUnavailable(folder, reason)

@@ -16,6 +16,7 @@ from dolittle.errors import (
     StoreClosed,
     StoreFull,
     StoreReadOnly,
+    StoreUnavailable,
 )
 from dolittle.store import Commit
 from dolittle.testing.contract import MovableClock, a_commit, an_event, read_all
@@ -204,3 +205,18 @@ async def test_a_held_lock_is_waited_for_within_a_bound(tmp_path: Path) -> None:
     assert [event.commit.id for event in await read_all(other)] == ["after"]
     await store.close()
     await other.close()
+
+
+@pytest.mark.parametrize("in_the_way", ["store", "store/log", "store/store.json/x", "above"])
+async def test_something_else_in_the_way_is_said(tmp_path: Path, in_the_way: str) -> None:
+    folder = tmp_path / "above" / "store"
+    path = tmp_path / "above" / in_the_way if in_the_way != "above" else tmp_path / "above"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("no store")
+    for read_only in (False, True):
+        if read_only and in_the_way == "store/log":
+            continue
+        with pytest.raises(StoreUnavailable) as caught:
+            await FileStore.open(folder, read_only=read_only)
+        assert str(folder) in str(caught.value)
+        assert caught.value.hint
