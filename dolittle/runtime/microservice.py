@@ -370,7 +370,8 @@ class Microservice:
                         return
                 remaining = end - loop.time()
                 if remaining <= 0:
-                    raise WaitTimedOut(declaration.name, position, seen, timeout_s)
+                    kind = self._kind_of(declaration)
+                    raise WaitTimedOut(declaration.name, position, seen, timeout_s, kind=kind)
                 is_ours = self.deliverer is not None and self.deliverer.is_delivering
                 pause = remaining if is_ours else min(remaining, LOOK_AGAIN_S)
                 await asyncio.wait([change], timeout=pause)
@@ -407,6 +408,9 @@ class Microservice:
         names = [*self.definition.handlers, *self.definition.projections]
         raise Unknown("event handler or projection", name, names)
 
+    def _kind_of(self, declaration: Any) -> str:
+        return "handler" if declaration.name in self.definition.handlers else "projection"
+
     # Handlers and projections seen from outside
 
     async def processor_status(self, name: str) -> ProcessorStatus:
@@ -418,7 +422,6 @@ class Microservice:
             Unknown: There is no such handler or projection.
         """
         declaration = self._processor_declaration(name)
-        kind = "handler" if declaration.name in self.definition.handlers else "projection"
         builds = await self.state.processors(declaration.id)
         current = active(builds)
         latest = newest(builds)
@@ -432,7 +435,7 @@ class Microservice:
         return ProcessorStatus(
             name=declaration.name,
             id=declaration.id,
-            kind=kind,
+            kind=self._kind_of(declaration),
             position=position,
             behind=behind,
             is_started=current is not None,

@@ -70,6 +70,7 @@ async def test_waiting_ends_with_a_clear_error(open_service) -> None:
             await service.projection(DishCounter).get("a", after=committed, timeout_s=0.05)
         assert (caught.value.name, caught.value.position) == ("DishCounter", 0)
         assert "dolittle run" in caught.value.hint
+        assert "dolittle projections show DishCounter" in caught.value.hint
         with pytest.raises(Unknown) as unknown:
             await service.wait_until_seen("DishCount", 0)
         assert unknown.value.hint == "did you mean DishCounter?"
