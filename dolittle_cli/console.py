@@ -186,6 +186,11 @@ def _answer_to(question: str) -> str:
             signal.signal(signal.SIGINT, before)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with what is counted: ``1 event``, ``1,200 events``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def printable(text: str) -> str:
     """Return a text with control characters as escapes: it stays one line and steers nothing."""
     if text.isprintable():
