@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 import msgspec
 
+from dolittle.errors import StoreError
 from dolittle.events import EventContext
 from dolittle.projections import (
     Outcome,
@@ -21,10 +22,17 @@ from dolittle.projections import (
 )
 from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
 from dolittle.runtime.state import Change, FailingPartition, Processor, Request
-from dolittle.store import END, CommittedEvent, Position, Selection
+from dolittle.store import END, START, CommittedEvent, Page, Position, Selection
 
 CACHED_DOCUMENTS_MAX: Final = 10_000
 """Decoded documents kept between pages, so that a rebuild does not decode them again."""
+
+_MERGED_PAGES_MAX: Final = 4
+"""Pages folded in one transaction while there is much to read: a document that events of several
+pages change is encoded and written once."""
+
+_TURN_EVENTS: Final = 500
+"""After so many events others of the event loop have their turn: some 3 ms."""
 
 
 class ProjectionLoop:
@@ -103,7 +111,7 @@ class ProjectionLoop:
 
     async def _project_new(self, stop: Position = END) -> None:
         selection = Selection(start=self._processor.position, stop=stop, types=self._types)
-        async with aclosing(self._around.store.read(selection)) as pages:  # type: ignore[type-var]
+        async with aclosing(_merged(self._around.store.read(selection))) as pages:
             async for page in pages:
                 if self._is_stopping or self._requests:
                     return
@@ -136,7 +144,9 @@ class ProjectionLoop:
         documents: dict[str, Any] = {}
         changed: dict[str, bytes | None] = {}
         try:
-            for event in events:
+            for number, event in enumerate(events, 1):
+                if number % _TURN_EVENTS == 0:
+                    await asyncio.sleep(0)
                 key, value, context = self._read(event)
                 if key in self._failing:
                     continue
@@ -320,6 +330,26 @@ class ProjectionLoop:
             waits.append(self._around.clock.wait_until(min(due)))
         await first_of(*waits)
         self._wake.clear()
+
+
+async def _merged(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
+    """Yield pages of a reading, some at a time; those before an error come before it."""
+    events: list[CommittedEvent] = []
+    position, count = START, 0
+    try:
+        async with aclosing(pages):  # type: ignore[type-var]
+            async for page in pages:
+                events += page.events
+                position, count = page.next_position, count + 1
+                if count == _MERGED_PAGES_MAX:
+                    yield Page(events, position)
+                    events, count = [], 0
+    except StoreError:
+        if count:
+            yield Page(events, position)
+        raise
+    if count:
+        yield Page(events, position)
 
 
 def unknown_key(position: Position) -> str:
