@@ -92,21 +92,12 @@ def microservice(
         raise WrongUsage(f"there is no example {example!r}", hint=suggest(example, EXAMPLES))
     made = request("microservice", name, example=example)
     put_back_first(into / name, Console(), dry_run=dry_run)
-    follow = [f"cd {shlex.quote(str(into / name))}"]
-    if example:
-        follow += [
-            "dolittle run",
-            'dolittle perform Kitchen "Dolittle Tacos" prepare_dish '
-            'dish="Bean Blaster Taco" chef="Mr. Taco"    # in a second terminal',
-        ]
-    else:
-        follow += ["dolittle add event DishPrepared dish:str chef:str", "dolittle run"]
     plan = carry_out(
         plan_new(made, into),
         Console(),
         dry_run=dry_run,
         as_json=as_json,
-        follow=follow,
+        follow=_follow(name, into, example),
         diff=diff,
         on_conflict=on_conflict,
         request=made,
@@ -138,6 +129,19 @@ def application(
         on_conflict=on_conflict,
         request=made,
     )
+
+
+def _follow(name: str, into: Path, example: str) -> list[str]:
+    """Return the commands to type next."""
+    enter = f"cd {shlex.quote(str(into / name))}"
+    if not example:
+        return [enter, "dolittle add event DishPrepared dish:str chef:str", "dolittle run"]
+    return [
+        enter,
+        "dolittle run",
+        'dolittle perform Kitchen "Dolittle Tacos" prepare_dish '
+        'dish="Bean Blaster Taco" chef="Mr. Taco"    # in a second terminal',
+    ]
 
 
 def _foreign(template: str, data: list[str], *, trust: bool, asks: bool) -> Foreign:

@@ -8,16 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from dolittle_cli.scaffold.journal import is_unfinished
-from dolittle_cli.scaffold.manifest import (
-    FOLDER,
-    Manifest,
-    ManifestDamaged,
-    Record,
-    read_record,
-)
+from dolittle_cli.scaffold.manifest import Manifest
 from dolittle_cli.scaffold.merge import has_markers
 from dolittle_cli.scaffold.own_templates import kinds, stale
 from dolittle_cli.scaffold.plan import read_text
+from dolittle_cli.scaffold.record import FOLDER, ManifestDamaged, Record, read_record
 from dolittle_cli.scaffold.update import things_behind
 
 

@@ -11,9 +11,10 @@ from dolittle.errors import ProjectNotFound
 from dolittle.runtime.configuration import find_project, is_application
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.scaffold.foreign import Foreign, render_foreign
-from dolittle_cli.scaffold.manifest import check_path, read_manifest
+from dolittle_cli.scaffold.manifest import read_manifest
 from dolittle_cli.scaffold.names import check_service_name, package_of
 from dolittle_cli.scaffold.plan import Plan, plan_files
+from dolittle_cli.scaffold.record import check_path
 from dolittle_cli.scaffold.render import render, render_project, template_digest
 from dolittle_cli.scaffold.request import PROJECTS, Request
 

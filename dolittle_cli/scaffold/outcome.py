@@ -13,15 +13,10 @@ import dolittle
 from dolittle_cli.console import Console
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.journal import is_unfinished, recover
-from dolittle_cli.scaffold.manifest import (
-    Manifest,
-    read_manifest,
-    record_of,
-    slug_of,
-    with_record,
-)
+from dolittle_cli.scaffold.manifest import Manifest, read_manifest, record_of, with_record
 from dolittle_cli.scaffold.merge import unified
 from dolittle_cli.scaffold.plan import Action, FileAction, Plan
+from dolittle_cli.scaffold.record import slug_of
 from dolittle_cli.scaffold.request import FIELDS, PROJECTS, TEMPLATES, Request
 from dolittle_cli.scaffold.settle import Ask, Resolution, refuse, resolution_of, settle
 from dolittle_cli.scaffold.write import write_plan

@@ -19,7 +19,7 @@ def rebuilt(root: Path, path: str, made: Request | None, is_it: Mapping[str, str
         made: What the file belongs to, as its record says; ``None``: it does not say.
         is_it: The digests of what is looked for, by path.
     """
-    from dolittle_cli.scaffold.manifest import digest_of
+    from dolittle_cli.scaffold.record import digest_of
 
     for text in (_on_disk(root, path), _generated(root, path, made)):
         if text is not None and digest_of(text) == is_it[path]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dolittle
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
-from dolittle_cli.scaffold.manifest import Manifest, Thing, record_of, slug_of, with_record
+from dolittle_cli.scaffold.manifest import Manifest, Thing, record_of, with_record
 from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.plan import Action, FileAction, Kept, Plan, read_text
 from dolittle_cli.scaffold.project import Project
+from dolittle_cli.scaffold.record import slug_of
 from dolittle_cli.scaffold.references import importers, module_of
 from dolittle_cli.scaffold.request import PROJECTS, Request
 from dolittle_cli.scaffold.undo import BuiltUpon, is_shared

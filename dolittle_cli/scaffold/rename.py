@@ -10,18 +10,11 @@ from typing import Final
 import dolittle
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
-from dolittle_cli.scaffold.manifest import (
-    FileRecord,
-    Manifest,
-    Record,
-    Thing,
-    file_record,
-    slug_of,
-    with_record,
-)
+from dolittle_cli.scaffold.manifest import Manifest, Thing, file_record, with_record
 from dolittle_cli.scaffold.names import check_class_name, snake
 from dolittle_cli.scaffold.plan import Action, FileAction, Generated, Kept, Plan, read_text
 from dolittle_cli.scaffold.project import Project, open_project
+from dolittle_cli.scaffold.record import FileRecord, Record, slug_of
 from dolittle_cli.scaffold.references import module_of, python_files
 from dolittle_cli.scaffold.renaming import Renaming, mentions, renamed
 from dolittle_cli.scaffold.request import ID, PROJECTS, Request, plan_request

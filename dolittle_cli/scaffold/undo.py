@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from dolittle_cli.errors import CommandLineError, WrongUsage
-from dolittle_cli.scaffold.manifest import FileRecord, Manifest, Record
+from dolittle_cli.scaffold.manifest import Manifest
 from dolittle_cli.scaffold.merge import merge
 from dolittle_cli.scaffold.plan import Action, FileAction, Kept, Plan, read_text
+from dolittle_cli.scaffold.record import FileRecord, Record
 from dolittle_cli.scaffold.references import importers, module_of
 from dolittle_cli.scaffold.request import PROJECTS
 

@@ -9,20 +9,12 @@ from typing import Final
 
 import dolittle
 from dolittle_cli.errors import CommandLineError, WrongUsage
-from dolittle_cli.scaffold.manifest import (
-    FileRecord,
-    GeneratedFile,
-    Manifest,
-    Record,
-    Thing,
-    file_record,
-    slug_of,
-    with_record,
-)
+from dolittle_cli.scaffold.manifest import GeneratedFile, Manifest, Thing, file_record, with_record
 from dolittle_cli.scaffold.merge import has_markers
 from dolittle_cli.scaffold.microservice import plan_project_again
 from dolittle_cli.scaffold.plan import Action, FileAction, Generated, Kept, Plan, read_text
 from dolittle_cli.scaffold.project import Project, open_project
+from dolittle_cli.scaffold.record import FileRecord, Record, slug_of
 from dolittle_cli.scaffold.render import render, template_digest
 from dolittle_cli.scaffold.request import PROJECTS, TEMPLATES, plan_request
 from dolittle_cli.scaffold.settle import Ask, settle_one

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dolittle_cli.main import main
-from dolittle_cli.scaffold.manifest import FOLDER, ManifestDamaged, read_manifest, read_record
+from dolittle_cli.scaffold.manifest import read_manifest
+from dolittle_cli.scaffold.record import FOLDER, ManifestDamaged, read_record
 
 DISH = ["add", "event", "DishPrepared", "dish:str", "chef:str"]
 
