@@ -20,6 +20,7 @@ from dolittle_cli.scaffold.request import PROJECTS, TEMPLATES, plan_request
 from dolittle_cli.scaffold.settle import Ask, settle_one
 
 COMMAND: Final = "dolittle update"
+RENAME: Final = "dolittle rename "
 PACKAGE_TEMPLATE: Final = "/package.py.jinja"
 """How the template of a package's ``__init__.py`` is called, for every kind."""
 
@@ -110,6 +111,14 @@ class _Update:
         self._version = dolittle.__version__
         # A path that was known once and is not any more was deleted or renamed on purpose.
         self._seen = {path for record in manifest.records for path in record.files}
+        # What came with a project and was renamed is generated under its old name, if at all.
+        self._renamed = {
+            path
+            for record in manifest.records
+            if record.command.startswith(RENAME)
+            for path, file in record.files.items()
+            if file.before is None
+        }
         self._owned: dict[str, _Owned] = {}
         self._kept: list[Kept] = []
         self._project: Project | None = None
@@ -181,7 +190,11 @@ class _Update:
             elif file.base != made.text and found is not None:
                 self._change(key, path, file, made, found)
         for path, file in thing.files.items():
-            if path not in generated:
+            if path in generated:
+                continue
+            if path in self._renamed:
+                self._kept.append(Kept(path, "was renamed, and is left as it is"))
+            else:
                 self._drop(key, path, file)
 
     def _add(self, key: str, path: str, made: Generated, found: str | None) -> None:

@@ -239,6 +239,43 @@ def test_a_renamed_thing_is_updated_under_its_new_name(shop: Path) -> None:
     assert not (shop / CONFLICT).exists()
 
 
+def test_a_renamed_thing_of_the_example_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(render.templates_folder(), tmp_path / "templates")
+    grow_older(tmp_path / "templates")
+    with monkeypatch.context() as patch:
+        patch.setattr(render, "templates_folder", lambda: tmp_path / "templates")
+        words = ["new", "microservice", "bar", "--example", "kitchen", "--into", str(tmp_path)]
+        assert main(words) == 0
+    monkeypatch.chdir(tmp_path / "bar")
+    assert main(["rename", "event", "DishPrepared", "DishServed"]) == 0
+    assert main(["remove", "projection", "DishCounter"]) == 0
+    before = (tmp_path / "bar/bar/events/dish_served.py").read_text()
+    capsys.readouterr()
+    assert main(["update"]) == 0
+    assert "bar/events/dish_served.py was renamed, and is left" in capsys.readouterr().err
+    assert (tmp_path / "bar/bar/events/dish_served.py").read_text() == before
+    assert not (tmp_path / "bar/bar/events/dish_prepared.py").exists()
+    assert not (tmp_path / "bar/bar/projections/dish_counter.py").exists()
+    assert OLD not in (tmp_path / "bar/README.md").read_text()
+
+
+def test_what_is_no_longer_generated_goes_unless_its_owner_changed_it(
+    shop: Path, projects: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    shutil.copytree(render.templates_folder(), tmp_path / "templates")
+    for name in (".gitignore.jinja", "README.md.jinja"):
+        (tmp_path / "templates/microservice" / name).unlink()
+    monkeypatch.setattr(render, "templates_folder", lambda: tmp_path / "templates")
+    (shop / "README.md").write_text("mine\n")
+    assert main(["update"]) == 0
+    assert not (shop / ".gitignore").exists()
+    assert (shop / "README.md").read_text() == "mine\n"
+    assert "README.md is no longer generated, and stays" in capsys.readouterr().err
+
+
 def test_a_removed_thing_does_not_come_back(shop: Path) -> None:
     assert main(["remove", "projection", "Dishes"]) == 0
     (shop / "Dockerfile").unlink()
