@@ -9,6 +9,7 @@ Then nothing is changed. Otherwise it is the torn tail of a write that was never
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -64,15 +65,20 @@ def scan(files: Files, segments: Segments, seed: int, synced_address: int) -> Sc
     size = files.stat(segment.path).st_size
     offset, position, time_us, reason = 0, segment.first_position, 0, ""
     attested, proven_end = 0, 0
+    unproven: deque[tuple[int, int]] = deque()
     for begin, line in raw_lines(segments, segment, size):
         reason = reason_against(line, seed, position)
         if reason:
             offset = begin
             break
         commit = decode(line[:-1])
+        unproven.append((commit.position, begin))
         if commit.synced > attested:
-            # The first line of a batch says that everything before the batch was on disk.
-            attested, proven_end = commit.synced, begin
+            # It says what was on disk before it was built; lines between may not have been.
+            attested = commit.synced
+            while unproven[0][0] < attested and len(unproven) > 1:
+                unproven.popleft()
+            proven_end = unproven[0][1]
         position = commit.next_position
         time_us = microseconds(commit.time)
         offset = begin + len(line)
