@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -15,12 +14,11 @@ from dolittle.errors import Unknown
 from dolittle.execution import SystemClock
 from dolittle.store import END, START, CommittedEvent, EventStore, Position, Selection
 from dolittle_cli.commands.events.filters import Filters
+from dolittle_cli.commands.events.following import Followed, follow, together
+from dolittle_cli.commands.events.live_statistics import LiveStatistics
 from dolittle_cli.commands.events.statistics import (
-    Statistics,
     count_events,
     grouping,
-    statistics_json,
-    write_statistics,
 )
 from dolittle_cli.console import Console, printable
 from dolittle_cli.cursors import Cursor
@@ -34,16 +32,10 @@ from dolittle_cli.sieve import Sieve
 LAST: Final = 10
 """Events shown before following, unless asked otherwise."""
 
-LOOK_FOR_STORE_S: Final = 0.04
-"""How often to look whether a store has been made; within 50 ms its first event is to be seen."""
-
 GROUPED_MAX: Final = 100_000
 """Events of the past that are held to be shown by group."""
 
 WRITTEN_AT_ONCE: Final = 500
-STATISTICS_S: Final = 1.0
-"""How often ``--stats`` is shown again while following."""
-
 GroupBy = Literal["source", "correlation"]
 
 
@@ -90,18 +82,6 @@ class TailWish:
             )
 
 
-@dataclass
-class _Followed:
-    """One event log that is shown."""
-
-    origin: Origin
-    had_store: bool
-    store: EventStore
-    sieve: Sieve
-    head: Position
-    has_start: bool = False
-
-
 async def tail_events(places: Sequence[Place], wish: TailWish) -> None:
     """Write the last events of one or several logs, and those that come while following.
 
@@ -123,7 +103,7 @@ async def tail_events(places: Sequence[Place], wish: TailWish) -> None:
             await _raise_damage(logs, wish)
             return
         if wish.has_statistics:
-            await _Statistics(console, logs, is_json=is_json).run(follows=follows)
+            await LiveStatistics(console, logs, is_json=is_json).run(follows=follows)
             return
         writer = _Writer(console, shown, wish)
         await _write_past(logs, wish, writer)
@@ -133,11 +113,11 @@ async def tail_events(places: Sequence[Place], wish: TailWish) -> None:
         elif follows and console.is_terminal:
             console.note("waiting for more; Ctrl-C ends this")
         if follows:
-            await _together(_follow(stack, log, writer.write_page) for log in logs)
+            await together(follow(stack, log, writer.write_page) for log in logs)
         await _raise_damage(logs, wish)
 
 
-async def _raise_damage(logs: Sequence[_Followed], wish: TailWish) -> None:
+async def _raise_damage(logs: Sequence[Followed], wish: TailWish) -> None:
     """Say that a log which is damaged does not end where its last readable event stands.
 
     Raises:
@@ -161,10 +141,10 @@ def _follows(console: Console, wish: TailWish) -> bool:
 
 async def _open(
     stack: AsyncExitStack, console: Console, places: Sequence[Place], wish: TailWish
-) -> list[_Followed]:
+) -> list[Followed]:
     """Open the logs; a name that only some of several microservices know is no mistake."""
     width = max(len(place.configuration.name) for place in places)
-    logs: list[_Followed] = []
+    logs: list[Followed] = []
     unknown: Unknown | None = None
     for number, place in enumerate(places):
         name = place.configuration.name
@@ -183,7 +163,7 @@ async def _open(
 
 async def _opened(
     console: Console, origin: Origin, store: EventStore, wish: TailWish, *, had_store: bool
-) -> _Followed:
+) -> Followed:
     filters, place = wish.filters, origin.place
     if wish.cursor is not None and had_store:
         position = wish.cursor.read(store.id, (await store.facts()).location)
@@ -193,7 +173,7 @@ async def _opened(
     head = await store.head()
     if filters.start is not None or filters.stop is not None:
         console.note(origin.prefix + await understood(store, sieve.range))
-    log = _Followed(origin, had_store, store, sieve.within(START, head), head)
+    log = Followed(origin, had_store, store, sieve.within(START, head), head)
     log.has_start = filters.start is not None
     return log
 
@@ -230,20 +210,20 @@ class _Writer:
         return event.source if self._group_by == "source" else event.commit.correlation
 
     def write_page(
-        self, events: Sequence[CommittedEvent], log: _Followed, next_position: Position
+        self, events: Sequence[CommittedEvent], log: Followed, next_position: Position
     ) -> None:
         """Write events of one log that came, and note how far it was shown."""
         self.write(events, log.origin)
         self.note(log, next_position)
 
-    def note(self, log: _Followed, next_position: Position) -> None:
+    def note(self, log: Followed, next_position: Position) -> None:
         """Note how far a log was shown."""
         if self._cursor is not None:
             place = log.origin.place
             self._cursor.write(log.store.id, place.configuration.name, place.tenant, next_position)
 
 
-async def _write_past(logs: Sequence[_Followed], wish: TailWish, writer: _Writer) -> None:
+async def _write_past(logs: Sequence[Followed], wish: TailWish, writer: _Writer) -> None:
     count = wish.count
     takes_all = count is None and any(log.has_start for log in logs)
     if takes_all:
@@ -269,10 +249,10 @@ async def _write_past(logs: Sequence[_Followed], wish: TailWish, writer: _Writer
             writer.note(log, min(log.head, log.sieve.range.stop))
 
 
-_Event = tuple[_Followed, CommittedEvent]
+_Event = tuple[Followed, CommittedEvent]
 
 
-async def _last(logs: Sequence[_Followed], count: int) -> AsyncIterator[_Event]:
+async def _last(logs: Sequence[Followed], count: int) -> AsyncIterator[_Event]:
     """Yield the last events of all logs together, in the order of their times."""
     found: list[_Event] = []
     for log in logs:
@@ -282,7 +262,7 @@ async def _last(logs: Sequence[_Followed], count: int) -> AsyncIterator[_Event]:
         yield item
 
 
-async def _merged(logs: Sequence[_Followed]) -> AsyncIterator[_Event]:
+async def _merged(logs: Sequence[Followed]) -> AsyncIterator[_Event]:
     """Yield the events of all logs in the order of their times, as they are read."""
     readings = [_events(log) for log in logs]
     heads = [await anext(reading, None) for reading in readings]
@@ -296,7 +276,7 @@ async def _merged(logs: Sequence[_Followed]) -> AsyncIterator[_Event]:
         heads[index] = await anext(readings[index], None)
 
 
-async def _events(log: _Followed) -> AsyncIterator[_Event]:
+async def _events(log: Followed) -> AsyncIterator[_Event]:
     async for page in log.sieve.pages(log.store):
         for event in page.events:
             yield log, event
@@ -324,40 +304,11 @@ def _time(item: _Event) -> tuple[object, str, Position]:
     return event.commit.time, log.origin.place.configuration.name, event.position
 
 
-# What comes
-
-
-_Take = Callable[[Sequence[CommittedEvent], _Followed, Position], None]
-
-
-async def _together(followers: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run followers until one fails; the others end with it."""
-    tasks = [asyncio.ensure_future(follower) for follower in followers]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _follow(stack: AsyncExitStack, log: _Followed, take: _Take) -> None:
-    """Hand on what comes to one log; where there is none yet, wait until it was made."""
-    start = log.head
-    if not log.had_store:
-        while not log.origin.place.has_store:  # noqa: ASYNC110 - nobody tells that it was made
-            await asyncio.sleep(LOOK_FOR_STORE_S)
-        log.store = await stack.enter_async_context(open_log(log.origin.place))
-        log.had_store, start = True, START
-    async for page in log.sieve.follow(log.store, start):
-        take(page.events, log, page.next_position)
-
-
 # Counts
 
 
 async def _write_count(
-    console: Console, logs: Sequence[_Followed], wish: TailWish, *, is_json: bool
+    console: Console, logs: Sequence[Followed], wish: TailWish, *, is_json: bool
 ) -> None:
     counts: Counter[str] = Counter()
     for log in logs:
@@ -381,49 +332,3 @@ def _open_ended(sieve: Sieve) -> Sieve:
         sieve,
         selections=tuple(msgspec.structs.replace(item, stop=END) for item in sieve.selections),
     )
-
-
-class _Statistics:
-    """Counts by type while following."""
-
-    def __init__(self, console: Console, logs: Sequence[_Followed], *, is_json: bool) -> None:
-        self._console = console
-        self._logs = logs
-        self._is_json = is_json
-        self._statistics = Statistics(str)
-        self._changed = asyncio.Event()
-
-    async def run(self, *, follows: bool) -> None:
-        """Show what there is, then again whenever something came, at most once a second."""
-        for log in self._logs:
-            async for page in log.sieve.pages(log.store):
-                self._take(page.events, log, page.next_position)
-        self._show()
-        if not follows:
-            return
-        async with AsyncExitStack() as stack:
-            await _together(
-                [*(_follow(stack, log, self._take) for log in self._logs), self._show_again()]
-            )
-
-    def _take(
-        self, events: Sequence[CommittedEvent], log: _Followed, _next_position: Position
-    ) -> None:
-        self._statistics.group = grouping("type", log.origin.aliases)
-        self._statistics.add(events)
-        if events:
-            self._changed.set()
-
-    async def _show_again(self) -> None:
-        self._changed.clear()
-        while True:
-            await self._changed.wait()
-            await asyncio.sleep(STATISTICS_S)
-            self._changed.clear()
-            self._show()
-
-    def _show(self) -> None:
-        if self._is_json:
-            self._console.json(statistics_json(self._statistics, "type", GROUPED_MAX))
-        else:
-            write_statistics(self._console, self._statistics, "type", GROUPED_MAX)

@@ -334,3 +334,46 @@ def test_on_40_columns_an_event_takes_three_lines_and_no_id_is_cut(log: Path) ->
     assert first.endswith("DishPrepared")
     assert second.split()[-1].endswith("/0")
     assert third == "  dish=Nachos chef=Bob"
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read a follower's lines until one has a text; the test's own limit ends a wait in vain."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return line
+    raise AssertionError(f"{text!r} did not come")
+
+
+def test_following_an_application_shows_what_comes_to_each(application: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dolittle_cli", "events", "tail", "-f", "--where",
+         'type == "DrinkServed" or content.guests > 5'],
+        cwd=application, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert read_until(process, "drink=1").startswith("bar     | 1  ")
+        for guests in (1, 9):
+            assert main(["events", "append", "OrderTaken", "--source", "T", f"guests={guests}",
+                         "--project", "kitchen"]) == 0  # fmt: skip
+        assert main(["events", "append", "DrinkServed", "--source", "T", "drink=tea",
+                     "--project", "bar"]) == 0  # fmt: skip
+        assert read_until(process, "guests=").startswith("kitchen | 3  ")
+        assert read_until(process, "drink=tea").startswith("bar     | 2  ")
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_following_statistics_are_shown_again_when_something_came(log: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dolittle_cli", "events", "tail", "-f", "--stats", "--json"],
+        cwd=log, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert json.loads(read_until(process, "{"))["events"] == 5
+        assert main(["events", "append", "OrderTaken", "--source", "T", "guests=1"]) == 0
+        assert json.loads(read_until(process, "{"))["events"] == 6
+    finally:
+        process.kill()
+        process.communicate()
