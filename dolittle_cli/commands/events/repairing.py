@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from dolittle.engines.file import FileStore, Finding, Repair, carry_out, plan_repair
 from dolittle.engines.file.files import OsFiles
 from dolittle.errors import StoreDamaged
 from dolittle.execution import SystemClock
+from dolittle.runtime.sqlite_state import SqliteState
+from dolittle.runtime.state import Change
 from dolittle_cli.console import Console, counted
 from dolittle_cli.errors import CommandLineError, WrongUsage
-from dolittle_cli.project import STORE_FOLDER, Place
+from dolittle_cli.project import STATE_FILE, STORE_FOLDER, Place, deliverer_of
 
 
 async def repair_store(place: Place, *, dry_run: bool, yes: bool, as_json: bool) -> None:
@@ -17,7 +21,7 @@ async def repair_store(place: Place, *, dry_run: bool, yes: bool, as_json: bool)
     Raises:
         StoreDamaged: What is damaged is not the log.
         WrongUsage: Nobody can be asked, and there was no ``--yes``.
-        CommandLineError: It was not wanted.
+        CommandLineError: It was not wanted, or events are being delivered.
     """
     console = Console()
     repair = await _plan(place) if place.has_store else None
@@ -33,6 +37,12 @@ async def repair_store(place: Place, *, dry_run: bool, yes: bool, as_json: bool)
     if dry_run:
         console.note("dry run: nothing was done")
         return
+    deliverer = deliverer_of(place)
+    if deliverer:
+        raise CommandLineError(
+            f"{deliverer} delivers events of this store now",
+            hint="stop it first, and start it again when the store is repaired",
+        )
     if not yes:
         _ask(console, repair)
     kept = carry_out(OsFiles(), place.folder / STORE_FOLDER, repair, SystemClock().now())
@@ -43,6 +53,8 @@ async def repair_store(place: Place, *, dry_run: bool, yes: bool, as_json: bool)
         events = (await store.facts()).events
     finally:
         await store.close()
+    for name in await _set_back(place, repair.position):
+        console.note(f"{name} had seen what is lost: set back to position {repair.position}")
     if findings:
         raise CommandLineError(
             f"the log is cut, and {counted(len(findings), 'thing')} are still wrong",
@@ -67,6 +79,30 @@ async def _plan(place: Place) -> Repair | None:
     finally:
         await store.close()
     return plan_repair(OsFiles(), folder, damage)
+
+
+async def _set_back(place: Place, position: int) -> list[str]:
+    """Let no handler pass over what will stand where lost events stood; return whom it concerns.
+
+    A projection is made to be rebuilt: its read models may hold what is lost.
+    """
+    path = place.folder / STATE_FILE
+    if not path.exists():
+        return []
+    state = SqliteState(path)
+    try:
+        concerned = [each for each in await state.processors() if each.position > position]
+        for processor in concerned:
+            lost = [
+                failing.partition
+                for failing in await state.failing(processor.name, build=processor.build)
+                if failing.position >= position
+            ]
+            changed = msgspec.structs.replace(processor, position=position, fingerprint="")
+            await state.save(Change(changed, recovered=lost))
+    finally:
+        await state.close()
+    return [processor.name for processor in concerned]
 
 
 def _lines(repair: Repair) -> list[str]:

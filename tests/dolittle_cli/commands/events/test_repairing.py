@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
+from dolittle.runtime.sqlite_state import SqliteState
+from dolittle.runtime.state import Change, Processor
 from dolittle_cli.main import main
 
 STORE = Path(".dolittle", "development", "events")
@@ -89,3 +92,37 @@ def test_verify_words_one_finding_as_one(log: Path, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().err
     assert "1 thing wrong; nothing was changed" in said
     assert "1 event can be read" in said
+
+
+def test_a_handler_that_had_seen_what_is_lost_passes_over_nothing_new(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = log.parents[2] / "state.sqlite"
+
+    async def processors(*saved: Processor) -> list[Processor]:
+        opened = SqliteState(state)
+        for each in saved:
+            await opened.save(Change(each))
+        found = await opened.processors()
+        await opened.close()
+        return found
+
+    asyncio.run(
+        processors(
+            Processor("Behind", "handler", position=1),
+            Processor("Ahead", "handler", position=4),
+            Processor("Table", "projection", position=4, fingerprint="as it was"),
+        )
+    )
+    assert main(["events", "repair", "--yes"]) == 0
+    said = capsys.readouterr().err
+    assert "Ahead had seen what is lost: set back to position 1" in said
+    assert "Behind" not in said
+    found = {each.name: each for each in asyncio.run(processors())}
+    assert {name: each.position for name, each in found.items()} == {
+        "Behind": 1,
+        "Ahead": 1,
+        "Table": 1,
+    }
+    # No code has this fingerprint: its read models are made anew.
+    assert found["Table"].fingerprint == ""
