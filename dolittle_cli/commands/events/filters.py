@@ -197,13 +197,17 @@ def _greps(pattern: re.Pattern[str], aliases: Aliases) -> Wanted:
     search = pattern.search
 
     def is_found(event: CommittedEvent) -> bool:
-        return (
-            search(searched_text(event.content)) is not None
-            or search(event.source) is not None
-            or search(aliases.alias(event.type_id)) is not None
-            or search(event.commit.correlation) is not None
-            or search(event.id) is not None
+        # One text of several lines: a search of each on its own costs three times as much.
+        text = "\n".join(
+            (
+                searched_text(event.content),
+                event.source,
+                aliases.alias(event.type_id),
+                event.commit.correlation,
+                event.id,
+            )
         )
+        return search(text) is not None
 
     return is_found
 
@@ -235,7 +239,9 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
     if text is None:
         return None
     try:
-        return re.compile(text, re.IGNORECASE if text == text.lower() else 0)
+        small = re.IGNORECASE if text == text.lower() else re.NOFLAG
+        # Each of type, source, content and ids is a line of its own.
+        return re.compile(text, re.MULTILINE | small)
     except re.error as error:
         column = error.pos or 0
         raise WrongUsage(

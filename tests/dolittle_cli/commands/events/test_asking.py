@@ -122,3 +122,14 @@ def test_diff_of_what_is_no_range_is_wrong_usage(
 ) -> None:
     assert main(["events", "diff", text]) == 2
     assert error in capsys.readouterr().err
+
+
+def test_what_is_looked_up_is_what_is_counted(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in ([], ["--type", "Dish*"]):
+        # The second one has to read: the index knows nothing of positions.
+        assert main(["events", "stats", "--json", *words]) == 0
+        looked_up = json.loads(capsys.readouterr().out)
+        assert main(["events", "stats", "--json", "--where", "position >= 0", *words]) == 0
+        assert json.loads(capsys.readouterr().out) == looked_up
