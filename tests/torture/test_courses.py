@@ -7,7 +7,7 @@ import pytest
 from tests.torture.flips import FlippedLog
 from tests.torture.power_cuts import Course
 
-LOG_BYTES = 2_000
+LOG_BYTES = 900
 
 
 @pytest.mark.parametrize("seed", range(20, 32))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from dolittle.engines.file.recovery import scan
 from dolittle.store import Commit, EventToCommit
 from tests.torture.disk import SimulatedDisk
@@ -34,4 +36,22 @@ def test_what_each_batch_proves_is_what_stood_before_it() -> None:
         commit_together(store, [Commit(f"c{batch}-{each}", (event,), NOBODY) for each in range(3)])
         found = scan(disk, store._log.segments, store._log.seed, 0)
         assert (found.attested, found.proven_end) == (3 * batch, sizes[-1])
+    store._close()
+
+
+def test_time_does_not_go_back_where_the_last_segment_is_still_empty() -> None:
+    course, disk = Course(0, durability="fsync"), SimulatedDisk(NOWHERE)
+    course._segment_bytes = 100
+    store = course._open(disk)
+    commit_together(store, [Commit("c0", (EventToCommit("Paid", "Table 1", b"{}"),), NOBODY)])
+    time_us = store._log.own.time_us
+    store._log._begin_segment(1)
+    found = scan(disk, store._log.segments, store._log.seed, 0)
+    assert (found.position, found.end, found.time_us) == (1, 0, time_us)
+    course._clock.time -= timedelta(hours=1)
+    (answer,) = commit_together(
+        store, [Commit("c1", (EventToCommit("Paid", "Table 1", b"{}"),), NOBODY)]
+    )
+    assert not isinstance(answer, BaseException)
+    assert answer.events[0].commit.time == course._clock.time + timedelta(hours=1)
     store._close()

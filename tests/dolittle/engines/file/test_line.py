@@ -14,6 +14,7 @@ from dolittle.engines.file.line import (
     Place,
     decode,
     encode,
+    events_of,
     is_intact,
     microseconds,
     seed_of,
@@ -145,3 +146,35 @@ def test_a_line_without_events_is_none() -> None:
         line_module.decode(
             b'{"position":0,"synced":0,"commit":"a","time":"2026-11-24T00:00:00Z","events":[]}'
         )
+
+
+@pytest.mark.parametrize("break_", [b"\n", b"\r", b"\t", b"\n\t\r"])
+def test_only_content_with_breaks_loses_the_space_between_its_values(break_: bytes) -> None:
+    kept = an_event(content=b'{ "a" :  1 }')
+    broken = an_event(content=b'{ "a" :%b[1, 2] }' % break_)
+    stored = storable(a_commit(kept, broken))
+    assert [event.content for event in stored.events] == [kept.content, b'{"a":[1,2]}']
+
+
+def test_content_without_breaks_is_stored_as_it_is() -> None:
+    commit = a_commit(an_event(content=b'{ "a" : "\\n\\t" }'), an_event(content=b"{ }"))
+    assert storable(commit) is commit
+
+
+def test_content_that_is_no_object_is_refused_with_its_type_and_the_reason() -> None:
+    with pytest.raises(PayloadDoesNotFit, match="event type Paid: the content is not one JSON"):
+        storable(a_commit(an_event(), an_event("Paid", content=b"[1]")))
+    with pytest.raises(PayloadDoesNotFit, match=r"JSON object: .*malformed"):
+        storable(a_commit(an_event("Paid", content=b"{")))
+
+
+def test_some_events_of_a_line_are_the_same_as_all_of_them_chosen() -> None:
+    events = [an_event(f"T{n}", f"s{n}", b'{"n":%d}' % n, "Kitchen") for n in range(4)]
+    stored = decode(encode(store(a_commit(*events), Place(9, 9, TIME), [1, 2, 3, 4]), SEED)[:-1])
+    everything = events_of(stored)
+    assert [event.content for event in everything] == [event.content for event in events]
+    assert [(event.position, event.index) for event in everything] == [
+        (9 + index, index) for index in range(4)
+    ]
+    assert events_of(stored, [1, 3]) == [everything[1], everything[3]]
+    assert events_of(stored, []) == []
