@@ -11,6 +11,7 @@ import dolittle
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.manifest import Manifest, Thing, file_record, with_record
+from dolittle_cli.scaffold.merge import merge
 from dolittle_cli.scaffold.names import check_class_name, snake
 from dolittle_cli.scaffold.plan import Action, FileAction, Generated, Kept, Plan, read_text
 from dolittle_cli.scaffold.project import Project, open_project
@@ -238,35 +239,37 @@ class _Rename:
             now = self._request(thing.request)
             if now == thing.request or not thing.files:
                 continue
-            texts = _rendered(after, now)
-            if texts is None:
+            was, will_be = _rendered(self._project, thing.request), _rendered(after, now)
+            if was is None or will_be is None:
                 continue
-            is_rendered = self._is_as_generated(thing)
+            is_rendered = self._is_as_generated(thing, was)
             for path in thing.files:
                 place = self._moved.get(path, path)
-                if place in texts:
-                    self._render_file(path, texts[place], now.key, is_rendered=is_rendered)
+                if place not in will_be:
+                    continue
+                if is_rendered:
+                    before = read_text(self._project.root, path) or ""
+                    made = will_be[place]
+                    self._files[path] = _Text(
+                        before, made.text, place, made, now.key, is_rendered=True
+                    )
+                elif path in self._files and path in was:
+                    self._move_base(path, thing.files[path].base, was[path], will_be[place])
 
-    def _render_file(self, path: str, made: Generated, owner: str, *, is_rendered: bool) -> None:
-        place = self._moved.get(path, path)
-        if is_rendered:
-            before = read_text(self._project.root, path) or ""
-            self._files[path] = _Text(before, made.text, place, made, owner, is_rendered=True)
-        elif path in self._files and self._is_of_this_template(path, made):
-            # What its owner keeps of the old words is a change of theirs, so that the same
-            # command again, or an update, does not bring the new words in. Where the template
-            # has changed meanwhile, an update has still to bring in what changed.
-            self._files[path] = replace(self._files[path], base=made, owner=owner)
+    def _move_base(self, path: str, base: str, was: Generated, will_be: Generated) -> None:
+        """Change the base of a file by what the new name changes in what is generated.
 
-    def _is_of_this_template(self, path: str, made: Generated) -> bool:
-        base = self._files[path].base
-        return base is not None and base.digest == made.digest
+        What its owner keeps of the old words is then a change of theirs, so that the same command
+        again, or an update, does not bring the new words in. What else has moved since the base
+        was made, in the source or in the template, is still to come.
+        """
+        text = self._files[path]
+        moved = merge(was.text, base, will_be.text, is_python=path.endswith(".py"))
+        if text.base is not None and not moved.conflicts:
+            self._files[path] = replace(text, base=replace(text.base, text=moved.text))
 
-    def _is_as_generated(self, thing: Thing) -> bool:
+    def _is_as_generated(self, thing: Thing, today: Mapping[str, Generated]) -> bool:
         """Tell whether nobody has changed a thing, and it would be generated so today."""
-        today = _rendered(self._project, thing.request)
-        if today is None:
-            return False
         for path, file in thing.files.items():
             found = read_text(self._project.root, path)
             if not file.is_untouched(found):

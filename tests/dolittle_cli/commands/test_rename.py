@@ -164,6 +164,24 @@ def test_the_same_add_with_the_new_names_is_identical(
     assert everything_in(shop) == before
 
 
+def test_what_was_still_to_come_before_a_renaming_comes_after_it(shop: Path) -> None:
+    kitchen = shop / "shop/aggregates/kitchen.py"
+    change(
+        kitchen, "class Kitchen(AggregateRoot):", 'class Kitchen(AggregateRoot):\n    """Mine."""\n'
+    )
+    change(shop / "shop/events/dish_prepared.py", "    dish: str", "    dish: str\n    day: date")
+    change(
+        shop / "shop/events/dish_prepared.py", "from enum", "from datetime import date\nfrom enum"
+    )
+    assert main(["rename", *RENAMES[0]]) == 0
+    words = ["add", "aggregate", "Kitchen", "day:date?", "--command", "prepare_dish=DishServed"]
+    assert main(words) == 0
+    text = kitchen.read_text()
+    assert "from datetime import date\n" in text
+    assert "    day: date | None = None\n" in text
+    assert "def prepare_dish(self, dish: str, day: date, size: DishServedSize)" in text
+
+
 def test_a_renamed_thing_can_be_removed_and_the_renaming_taken_back(shop: Path) -> None:
     before = everything_in(shop)
     assert main(["rename", *RENAMES[2]]) == 0
