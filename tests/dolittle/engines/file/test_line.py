@@ -164,7 +164,7 @@ def test_content_without_breaks_is_stored_as_it_is() -> None:
 def test_content_that_is_no_object_is_refused_with_its_type_and_the_reason() -> None:
     with pytest.raises(PayloadDoesNotFit, match="event type Paid: the content is not one JSON"):
         storable(a_commit(an_event(), an_event("Paid", content=b"[1]")))
-    with pytest.raises(PayloadDoesNotFit, match=r"JSON object: .*malformed"):
+    with pytest.raises(PayloadDoesNotFit, match=r"JSON object: .*truncated"):
         storable(a_commit(an_event("Paid", content=b"{")))
 
 
