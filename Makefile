@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench walk wheel-test clean
+.PHONY: help demo test check fix bench torture mutants walk wheel-test clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,6 +43,11 @@ COUNT ?= 100000
 SEED ?= 1
 torture: $(VENV)/.ready ## Try to make the event store lose something; COUNT=1000000 SEED=1 ONLY=crashes
 	$(RUN) -m tests.torture --count $(COUNT) --seed $(SEED) $(ONLY:%=--only %) $(TORTURE)
+
+mutants: $(VENV)/.ready ## Change the event store's code a little, again and again; do the tests notice?
+	$(RUN) -m pip install --quiet --group mutants
+	$(VENV)/bin/mutmut run $(MUTANTS)
+	$(VENV)/bin/mutmut results
 
 wheel-test: $(VENV)/.ready ## Build the wheel, install it into an empty environment, run the demo from there
 	rm -rf dist build/wheel-venv
