@@ -101,7 +101,8 @@ class Shadow:
         """Take a projection; nothing is looked up yet.
 
         Args:
-            microservice: With the code as it is now; it need not deliver.
+            microservice: With the code as it is now, opened without delivery: see
+                ``State.snapshot``.
             declaration: The projection's.
             package: The digest of the code around it, see :func:`package_digest`.
         """

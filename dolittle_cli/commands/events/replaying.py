@@ -11,7 +11,7 @@ from typing import Final
 from dolittle.runtime.state import FailingPartition, Request, State, active, newest
 from dolittle_cli.commands.events.replay_plan import Plan, make_plan, refuse_other
 from dolittle_cli.commands.events.replay_wish import Wish
-from dolittle_cli.console import Console
+from dolittle_cli.console import Console, counted
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.project import Place, use
 from dolittle_cli.requesting import follow, see_done
@@ -64,10 +64,10 @@ async def replay_events(
     if as_json:
         failing = [item.partition for item in watch.failing]
         console.json({**plan.json(), "seconds": round(seconds, 3), "failing": failing})
-    console.note(f"replayed {_count(plan.events, 'event')} in {seconds:.1f} s")
+    console.note(f"replayed {counted(plan.events, 'event')} in {seconds:.1f} s")
     if watch.failing:
         raise CommandLineError(
-            f"{_count(len(watch.failing), 'partition')} of {plan.name} failed on the way",
+            f"{counted(len(watch.failing), 'partition')} of {plan.name} failed on the way",
             hint=f"see dolittle {plan.kind}s show {plan.name}",
         )
 
@@ -191,7 +191,3 @@ class _Watch:
         if now - self._said >= SAY_EVERY_S and not self._console.shows_progress:
             self._said = now
             self._console.note(text)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

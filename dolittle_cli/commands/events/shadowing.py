@@ -18,7 +18,7 @@ from dolittle.runtime.shadows import Difference, Shadow, package_digest
 from dolittle.runtime.state import Processor, Request, State, active, newest, shadow
 from dolittle.store import Position
 from dolittle_cli.commands.events.differences import difference_json, write_difference
-from dolittle_cli.console import Console
+from dolittle_cli.console import Console, counted
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.project import SHADOW_LOCK, Place, deliverer_of, use
 from dolittle_cli.requesting import see_done
@@ -64,7 +64,7 @@ async def make_shadows(place: Place, name: str, *, count: int, as_json: bool) ->
     for item, events in zip(found, waiting, strict=True):
         if events:
             console.note(
-                f"{item.projection}: {_count(events, 'event')} not delivered yet: in neither"
+                f"{item.projection}: {counted(events, 'event')} not delivered yet: in neither"
             )
     _say_next(console, name, found)
 
@@ -154,7 +154,7 @@ class _Promotion:
         """Return the promotion in words."""
         old = f"instead of build {self.before}, which is deleted" if self.before else "from now on"
         since = (
-            f"; folded first, since they came later: {_count(self.events, 'event')}"
+            f"; folded first, since they came later: {counted(self.events, 'event')}"
             if self.events
             else ""
         )
@@ -298,7 +298,7 @@ def _say_next(console: Console, name: str, found: Sequence[Difference]) -> None:
     if worse:
         item, row = worse[0]
         raise CommandLineError(
-            f"{_count(len(worse), 'key')} of a shadow cannot be folded by the code as it is now; "
+            f"{counted(len(worse), 'key')} of a shadow cannot be folded by the code as it is now; "
             f"the first: {item.projection} key {row.partition!r} at position {row.position}: "
             f"{row.error}",
             hint="mend the projection, and repeat this",
@@ -377,7 +377,3 @@ def _quiet_delivery() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(drop)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

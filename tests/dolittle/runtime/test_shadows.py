@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -330,3 +331,38 @@ async def test_a_shadow_made_in_pieces_is_what_one_fold_makes(
         documents.append(await service.state.documents("DishCounter", 1, limit=1_000))
         await service.state.close()
     assert documents[0] == documents[1]
+
+
+async def test_a_promotion_counts_each_event_once_while_more_keep_coming(
+    open_service: Open, until: Until
+) -> None:
+    async with (
+        open_service(DishCounter, DishPrepared, ephemeral=False) as service,
+        open_service(DishCounter, DishPrepared, ephemeral=False, deliver=False) as beside,
+    ):
+        await cook(service, *["Taco"] * 50)
+
+        async def keep_cooking() -> None:
+            for _ in range(60):
+                await cook(service, "Taco")
+
+        cooking = asyncio.create_task(keep_cooking())
+        difference = await fold(beside, DishCounter)
+        models = beside.projection(DishCounter)
+        seen = [await models.get("Taco")]
+        await service.request(Request("promote", "DishCounter"))
+        while not await is_promoted(service, difference.after):
+            seen.append(await models.get("Taco"))
+            await asyncio.sleep(0)
+        await cooking
+        await until(lambda: promoted(service))
+        seen.append(await models.get("Taco"))
+    counted = [model.count for model in seen if model is not None]
+    assert counted[-1] == 110
+    assert counted == sorted(counted), "readers never go back"
+    assert difference.changes == 0 or difference.unlike > 0
+
+
+async def is_promoted(service: Microservice, build: int) -> bool:
+    current = active(await service.state.processors("DishCounter"))
+    return current is not None and current.build == build
