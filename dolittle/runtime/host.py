@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import sys
@@ -56,7 +57,9 @@ class CannotOpen(DolittleError):
         self.path = path
         super().__init__(
             f"the data in {path} cannot be opened: {error}",
-            hint="it is a folder that this user may write to, or it does not exist yet",
+            hint="free some space and try again"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "let it be a folder that this user may write to; if it is not there, it is made",
         )
 
 
