@@ -10,7 +10,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -53,26 +53,40 @@ def noted(configuration: Configuration, url: str, clock: Clock, *, reloads: bool
     folder = configuration.data_path / FOLDER
     path = folder / f"{os.getpid()}.json"
     note = Running(configuration.name, os.getpid(), url, reloads, time_json(clock.now()))
+    file = _locked(path, msgspec.json.encode(note))
+    try:
+        yield
+    finally:
+        if file is not None:
+            for left in (path, _request(configuration, os.getpid())):
+                with contextlib.suppress(OSError):
+                    left.unlink()
+            file.close()
+
+
+def _locked(path: Path, content: bytes) -> BinaryIO | None:
+    """Write a file and hold its lock.
+
+    Returns:
+        The open file; ``None`` where it cannot be written (a read-only folder, a full disk): the
+        microservice runs all the same, and is not listed.
+    """
     beside = path.with_suffix(".tmp")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = beside.open("wb")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Without a buffer, so that closing it after an error writes nothing more.
+        file = beside.open("wb", buffering=0)
     except OSError:
-        # A read-only folder: the microservice runs all the same, and is not listed.
-        yield
-        return
-    with file:
+        return None
+    try:
         # Locked before it has its name, so that nobody takes it for one that was left behind.
         fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(msgspec.json.encode(note))
-        file.flush()
+        file.write(content)
         beside.replace(path)
-        try:
-            yield
-        finally:
-            for left in (path, _request(configuration, os.getpid())):
-                with contextlib.suppress(FileNotFoundError):
-                    left.unlink()
+    except OSError:
+        file.close()
+        return None
+    return file
 
 
 def running(configuration: Configuration) -> list[Running]:

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from dolittle.runtime.configuration import load_configuration
+from dolittle.testing import HeldClock
 from dolittle_cli.main import main
-from dolittle_cli.running import FOLDER, running
+from dolittle_cli.running import FOLDER, noted, running
 
 WAIT_S = 30.0
 BAR = "from dolittle import event_type\n\n\n@event_type\nclass DrinkServed:\n    drink: str\n"
@@ -198,3 +199,20 @@ def test_what_is_ephemeral_writes_nothing(kitchen: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=WAIT_S)
     assert not (kitchen / ".dolittle").exists()
+
+
+def test_where_nothing_can_be_noted_a_microservice_runs_all_the_same(kitchen: Path) -> None:
+    configuration = load_configuration(kitchen)
+    configuration.data_path.mkdir()
+    (configuration.data_path / FOLDER).write_text("a file, no folder")
+    with noted(configuration, "http://127.0.0.1:1", HeldClock(), reloads=True):
+        assert running(configuration) == []
+
+
+def test_a_note_is_there_while_the_block_lasts(kitchen: Path) -> None:
+    configuration = load_configuration(kitchen)
+    with noted(configuration, "http://127.0.0.1:1", HeldClock(), reloads=True):
+        [found] = running(configuration)
+        assert (found.microservice, found.url) == ("kitchen", "http://127.0.0.1:1")
+    assert running(configuration) == []
+    assert not list((configuration.data_path / FOLDER).iterdir())
