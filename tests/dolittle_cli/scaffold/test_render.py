@@ -62,6 +62,12 @@ def test_rendering_one_thing_does_not_import_copier() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
+def test_a_project_says_that_its_manifest_is_committed() -> None:
+    texts = render_project("microservice", {**VALUES, "example": ""})
+    assert ".dolittle-manifest/" in texts["README.md"]
+    assert ".dolittle-manifest" not in texts[".gitignore"]
+
+
 def test_no_template_is_compiled_by_what_installs_it() -> None:
     """Pip puts a ``__pycache__`` beside each ``.py``, also where that is a template."""
     assert not list(templates_folder().rglob("*.py"))
