@@ -88,8 +88,9 @@ def until() -> Callable[[Callable[[], Any]], Awaitable[Any]]:
 
 
 @pytest.fixture
-def surroundings() -> Callable[..., Surroundings]:
+async def surroundings() -> AsyncIterator[Callable[..., Surroundings]]:
     """``surroundings(definition, store=…, state=…)``: what a delivery loop is given."""
+    states: list[State] = []
 
     def made(
         definition: Definition,
@@ -99,13 +100,15 @@ def surroundings() -> Callable[..., Surroundings]:
         clock: Timer | None = None,
         retry: RetryPolicy = AT_ONCE,
     ) -> Surroundings:
+        state = state or SqliteState()
+        states.append(state)
         return Surroundings(
             microservice="kitchen",
             tenant="development",
             version="",
             environment="",
             store=store or MemoryStore(),
-            state=state or SqliteState(),
+            state=state,
             event_types=definition.event_types,
             clock=clock or SystemClock(),
             retry=retry,
@@ -113,4 +116,6 @@ def surroundings() -> Callable[..., Surroundings]:
             progressed=Signal(),
         )
 
-    return made
+    yield made
+    for state in states:
+        await state.close()
