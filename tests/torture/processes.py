@@ -79,11 +79,19 @@ def _kill_once(store: Path, number: int, processes: int, chance: random.Random) 
     finally:
         for process in running:
             process.kill()
-            out, _ = process.communicate(timeout=ANSWER_S_MAX)
-            acknowledged += [
-                line.strip() for line in out.splitlines(keepends=True) if line[-1:] == "\n"
-            ]
+            acknowledged += _said_until_its_end(process)
     return acknowledged
+
+
+def _said_until_its_end(process: subprocess.Popen[str]) -> list[str]:
+    """Return the whole lines that a process has still said; ``communicate`` would lose some.
+
+    It reads past what ``readline`` has read ahead already.
+    """
+    process.wait(ANSWER_S_MAX)
+    assert process.stdout is not None
+    with process.stdout as out:
+        return [line.strip() for line in out.read().splitlines(True) if line.endswith("\n")]
 
 
 def _run_on(seconds: float) -> None:
