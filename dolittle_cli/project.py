@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dolittle.errors import ProjectNotFound
 from dolittle.runtime.configuration import (
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from dolittle.runtime.microservice import Microservice
     from dolittle.store import EventStore
     from dolittle_cli.aliases import Aliases
+
+T = TypeVar("T")
 
 STORE_FOLDER: Final = "events"
 """The folder of a tenant's event store within the tenant's folder."""
@@ -143,7 +145,7 @@ async def use(
 
     Raises:
         DeclarationErrors: It cannot be loaded.
-        StoreError: The store cannot be opened.
+        StoreError: The store cannot be opened, or its events are damaged.
     """
     from dolittle.runtime.opening import open_tenants
 
@@ -162,7 +164,25 @@ async def use(
             only=(delivers_to,) if delivers_to else (),
             ephemeral=not makes_store and not place.has_store,
         ) as opened:
+            damage = opened[place.tenant].store.damage
+            if damage is not None:
+                raise damage
             yield opened[place.tenant]
+
+
+async def commit_with(place: Place, action: Callable[[Microservice], Awaitable[T]]) -> T:
+    """Do what commits events, and return what it returns.
+
+    Where there is no store yet it is tried in memory first, so that what is refused makes none.
+
+    Raises:
+        DolittleError: What the action raises, or what keeps the store from being opened.
+    """
+    if not place.has_store:
+        async with use(place, makes_store=False) as rehearsal:
+            await action(rehearsal)
+    async with use(place, makes_store=True) as microservice:
+        return await action(microservice)
 
 
 def deliverer_of(place: Place) -> str:

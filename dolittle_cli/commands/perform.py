@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from dolittle_cli.loop import run_loop
 from dolittle_cli.options import JsonOption, ProjectOption, TenantOption
 
 if TYPE_CHECKING:
+    from dolittle.runtime.instances import Performed
+    from dolittle.runtime.microservice import Microservice
+    from dolittle.serialization import EventTypes
     from dolittle_cli.project import Place
 
 
@@ -49,11 +52,13 @@ async def _perform(
 ) -> None:
     from dolittle_cli.committed import committed_json, write_committed
     from dolittle_cli.console import Console
-    from dolittle_cli.project import use
+    from dolittle_cli.project import commit_with
 
-    async with use(place, makes_store=True) as microservice:
+    async def perform(microservice: Microservice) -> tuple[Performed[Any], EventTypes]:
         performed = await microservice.perform_by_name(*names, arguments, lenient=True)
-        event_types = microservice.definition.event_types
+        return performed, microservice.definition.event_types
+
+    performed, event_types = await commit_with(place, perform)
     if as_json:
         found = committed_json(performed.events, event_types, place.tenant)
         Console().json({**found, "version": performed.version})

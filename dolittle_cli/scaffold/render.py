@@ -62,7 +62,10 @@ def template_digest(template: str, project: Path | None = None) -> str:
     """Return a short digest of a template's text; of a folder, that of all its files."""
     folder = templates_folder() / template
     if folder.is_dir():
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        # An installer may compile what looks like Python; that is no text of the template.
+        paths = sorted(
+            path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+        )
         parts = [f"{path.relative_to(folder)}\0{path.read_text()}" for path in paths]
         text = "\0".join(parts)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ from dolittle.engines.file.segments import BLOCK_BYTES, FOLDER, Segments, segmen
 from dolittle.engines.file.synced import Mark, Synced
 from dolittle.errors import StoreDamaged
 from dolittle.execution import Clock
+
+log: Final = logging.getLogger("dolittle.engines.file")
 
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 """A segment that has reached this size is followed by a new one."""
@@ -128,7 +131,12 @@ class Log:
             self._own = Mark(self.segments.last.base + found.end, found.position, 0, found.time_us)
             raise found.damage
         if found.is_torn:
-            cut_tail(self._files, self._folder, self.segments, found, self._clock.now())
+            copy = cut_tail(self._files, self._folder, self.segments, found, self._clock.now())
+            log.warning(
+                "the event log ended in half a commit, which nobody had been told is stored; "
+                "it was cut off, a copy is in %s",
+                copy,
+            )
         self._write_again(found)
         self._files.fdatasync(self._writable())
         # Who made the segment may have died before its name was on disk.

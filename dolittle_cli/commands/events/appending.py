@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dolittle.runtime.microservice import Microservice
+from dolittle.serialization import EventTypes
+from dolittle.store import CommittedEvents
 from dolittle_cli.committed import committed_json, write_committed
 from dolittle_cli.console import Console
 from dolittle_cli.errors import WrongUsage
-from dolittle_cli.project import Place, use
+from dolittle_cli.project import Place, commit_with
 
 
 async def append_event(
@@ -23,9 +26,12 @@ async def append_event(
     """
     if not source:
         raise WrongUsage("--source is empty", hint="an event is about something: name it")
-    async with use(place, makes_store=True) as microservice:
+
+    async def append(microservice: Microservice) -> tuple[CommittedEvents, EventTypes]:
         committed = await microservice.append_by_name([(event_type, source, fields)], lenient=True)
-        event_types = microservice.definition.event_types
+        return committed, microservice.definition.event_types
+
+    committed, event_types = await commit_with(place, append)
     if as_json:
         Console().json(committed_json(committed, event_types, place.tenant))
     else:

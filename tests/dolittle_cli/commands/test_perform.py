@@ -146,3 +146,50 @@ def test_a_broken_configuration_is_an_error_with_line_and_column(
     (kitchen / "dolittle.toml").write_text('[microservice]\nname = "kitchen\n')
     assert main([*TACO, "chef=Ann"]) == 1
     assert f"error: {kitchen / 'dolittle.toml'}:2:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["perform", "Kitchen", "Bar", "nope"],
+        ["perform", "Kitchen", "Bar", "prepare_dish", "dish=Taco"],
+        ["events", "append", "DishPrepard", "--source", "Bar"],
+        ["events", "append", "DishPrepared", "--source", "Bar", "dihs=Taco"],
+    ],
+)
+def test_what_is_refused_makes_no_store(kitchen: Path, words: list[str]) -> None:
+    assert main(words) == 1
+    assert not (kitchen / ".dolittle").exists()
+
+
+def test_a_torn_tail_is_said_cut_and_kept_as_a_copy(
+    kitchen: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main([*TACO, "chef=Ann"]) == 0
+    events = kitchen / ".dolittle" / "development" / "events"
+    [segment] = (events / "log").iterdir()
+    with segment.open("ab") as log:
+        log.write(b'{"sum":"12')
+    capsys.readouterr()
+
+    assert main(["events", "list", "--json"]) == 0
+
+    [copy] = (events / "torn").iterdir()
+    assert copy.read_bytes() == b'{"sum":"12'
+    assert f"it was cut off, a copy is in {copy}" in caplog.text
+
+
+def test_numbers_of_a_damaged_store_are_not_shown(
+    kitchen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for dish in ("Taco", "Burrito"):
+        assert main(["perform", "Kitchen", "Bar", "prepare_dish", f"dish={dish}", "chef=Ann"]) == 0
+    [segment] = (kitchen / ".dolittle" / "development" / "events" / "log").iterdir()
+    segment.write_bytes(segment.read_bytes().replace(b"Taco", b"Tacs"))
+    capsys.readouterr()
+
+    assert main(["aggregates", "list"]) == 1
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "error: stored events are damaged at" in printed.err
