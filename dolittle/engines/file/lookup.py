@@ -83,7 +83,11 @@ class Lookup:
         self.damage: StoreDamaged | None = None
         self._index = self._open()
         self._tail = Tail(0, 0)
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
 
     def _begin(self) -> None:
         try:

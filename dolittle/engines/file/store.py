@@ -6,7 +6,7 @@ import asyncio
 import functools
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -78,30 +78,34 @@ class FileStore:
         self._read_only_reason = read_only_reason
         self._is_closed = False
         self._damage: StoreDamaged | None = None
-        self._log = Log(
-            files,
-            folder,
-            store_id,
-            clock=clock,
-            is_writable=lock is not None,
-            is_synced=durability == "fsync",
-            segment_bytes=segment_bytes,
-        )
-        with lock.held() if lock is not None else nullcontext():
-            if lock is None:
-                self._log.find_end()
-            else:
-                with suppress(StoreDamaged):
-                    # Kept as ``damage``: reading goes on up to there.
-                    self._log.bring_up_to_date()
-        self._lookup = Lookup(files, folder, store_id, self._log, is_writable=lock is not None)
-        self._damage = check_sealed(files, self._log, self._lookup)
-        self._reader = Reader(self._log, self._lookup)
-        self._waiters = Waiters(folder, lambda: self._log.mark().position, new_id())
-        self._sender: Sender | None = None
-        self._writer: Writer | None = None
-        if lock is not None:
-            self._writer = Writer(folder, lock, self._log, self._lookup, clock, self._on_commit)
+        with ExitStack() as undo:
+            self._log = Log(
+                files,
+                folder,
+                store_id,
+                clock=clock,
+                is_writable=lock is not None,
+                is_synced=durability == "fsync",
+                segment_bytes=segment_bytes,
+            )
+            undo.callback(self._log.close)
+            with lock.held() if lock is not None else nullcontext():
+                if lock is None:
+                    self._log.find_end()
+                else:
+                    with suppress(StoreDamaged):
+                        # Kept as ``damage``: reading goes on up to there.
+                        self._log.bring_up_to_date()
+            self._lookup = Lookup(files, folder, store_id, self._log, is_writable=lock is not None)
+            undo.callback(self._lookup.close)
+            self._damage = check_sealed(files, self._log, self._lookup)
+            self._reader = Reader(self._log, self._lookup)
+            self._waiters = Waiters(folder, lambda: self._log.mark().position, new_id())
+            self._sender: Sender | None = None
+            self._writer: Writer | None = None
+            if lock is not None:
+                self._writer = Writer(folder, lock, self._log, self._lookup, clock, self._on_commit)
+            undo.pop_all()
 
     @classmethod
     async def open(
