@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 SCHEMA: Final = (
@@ -31,10 +31,10 @@ _FROM: Final = (
     "(SELECT max(key) FROM chain WHERE key <= ?) ORDER BY key"
 )
 _DOWN_FROM: Final = "SELECT key, value, next, sum FROM chain WHERE key <= ? ORDER BY key DESC"
-_PUT: Final = "INSERT OR REPLACE INTO chain VALUES (?, ?, ?, ?)"
-
-Change = Callable[[bytes | None], bytes]
-"""Makes a new value of the old one; ``None``: there was none."""
+_PUT: Final = (
+    "INSERT INTO chain VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value, "
+    "next = excluded.next, sum = excluded.sum"
+)
 
 
 class ChainBrokenError(ValueError):
@@ -100,22 +100,22 @@ class Chain:
             follows = row.key
         _require(False)
 
-    def change(self, changes: Iterable[tuple[bytes, Change]]) -> None:
+    def put(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         """Put or replace values; keys come in ascending order, each once."""
-        row: Row | None = None
         puts: list[tuple[bytes, bytes, bytes, int]] = []
-        for key, change in changes:
-            if row is None or row.next <= key:
-                if row is not None:
-                    puts.append(_stored(*row))
-                row = self.at_or_before(key)
-            if row.key == key:
-                row = Row(key, change(row.value), row.next)
-            else:
-                puts.append(_stored(row.key, row.value, key))
-                row = Row(key, change(None), row.next)
-        if row is not None:
-            puts.append(_stored(*row))
+        key, value, follows = _FIRST, b"", _FIRST
+        for new_key, new_value in pairs:
+            if follows <= new_key:
+                # Not within the gap behind the row at hand: what is there is looked up.
+                if follows:
+                    puts.append((key, value, follows, _sum(key, value, follows)))
+                key, value, follows = self.at_or_before(new_key)
+            if key != new_key:
+                puts.append((key, value, new_key, _sum(key, value, new_key)))
+                key = new_key
+            value = new_value
+        if follows:
+            puts.append((key, value, follows, _sum(key, value, follows)))
         self._db.executemany(_PUT, puts)
 
 
@@ -136,6 +136,4 @@ def _checked(found: tuple[bytes, bytes, bytes, int]) -> Row:
 
 
 def _sum(key: bytes, value: bytes, follows: bytes) -> int:
-    return zlib.crc32(
-        follows, zlib.crc32(value, zlib.crc32(_LENGTHS.pack(len(key), len(value)) + key))
-    )
+    return zlib.crc32(_LENGTHS.pack(len(key), len(value)) + key + value + follows)

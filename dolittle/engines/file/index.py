@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dolittle.engines.file.chain import SCHEMA as CHAIN
-from dolittle.engines.file.chain import Chain, Change, Row
+from dolittle.engines.file.chain import Chain, Row
 from dolittle.engines.file.files import FILE_MODE
 from dolittle.engines.file.tail import KnownPlace, Posting, Tail
 from dolittle.store import Stream
@@ -48,9 +48,6 @@ _SCHEMA: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     CHAIN,
 )
-
-_PAGE_BYTES: Final = 8192
-"""Large enough that the longest row, a posting's, stays within its page."""
 
 _NUMBER_MAX: Final = 2**63 - 1
 _LENGTH: Final = struct.Struct(">I")
@@ -132,7 +129,6 @@ class Index:
     def _prepare(self, store_id: str, *, is_writable: bool) -> None:
         owner = f"{FORMAT} {store_id}"
         if is_writable:
-            self._db.execute(f"PRAGMA page_size={_PAGE_BYTES}")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("BEGIN IMMEDIATE")
@@ -272,12 +268,11 @@ class Index:
             new[_PLACE + _packed(place.position)] = _TWO.pack(place.address, place.time_us)
             key = _TIME + _packed(max(place.time_us, 0)) + _packed(place.position)
             new[key] = _packed(place.address)
-        changes: dict[bytes, Change] = {key: _always(value) for key, value in new.items()}
         for type_id, count in tail.type_counts.items():
-            changes[_key(_TYPE, type_id)] = _more(count)
+            new[_key(_TYPE, type_id)] = _packed(self.type_count([type_id]) + count)
         for posting, addresses in tail.postings.items():
-            self._post(changes, _posting_key(posting), addresses)
-        self._chain.change(sorted(changes.items()))
+            self._post(new, _posting_key(posting), addresses)
+        self._chain.put(sorted(new.items()))
         self._note(sealed)
         self._db.execute("COMMIT")
 
@@ -292,23 +287,23 @@ class Index:
             raise
 
     def _note(self, sealed: Sequence[SealedSegment]) -> None:
-        self._chain.change(
-            (_SEGMENT + _packed(each.first_position), _always(_THREE.pack(*each[1:])))
+        self._chain.put(
+            (_SEGMENT + _packed(each.first_position), _THREE.pack(*each[1:]))
             for each in sorted(sealed)
         )
 
-    def _post(self, changes: dict[bytes, Change], prefix: bytes, addresses: Sequence[int]) -> None:
+    def _post(self, new: dict[bytes, bytes], prefix: bytes, addresses: Sequence[int]) -> None:
         """Append addresses to a posting's last row while that is short, else begin a row."""
         row = self._chain.at_or_before(prefix + b"\xff" * 8)
         if row.key.startswith(prefix) and len(row.value) < 4 * _ROW_ADDRESSES_MAX:
             last = _number(row.value[:8])
             if addresses[0] - last <= _SPAN_MAX:
                 head, more = _packed(addresses[-1]), _steps([last, *addresses])
-                changes[row.key] = _always(head + row.value[8:] + more)
+                new[row.key] = head + row.value[8:] + more
                 return
         for begin in range(0, len(addresses), _ROW_ADDRESSES_MAX):
             part = addresses[begin : begin + _ROW_ADDRESSES_MAX]
-            changes[prefix + _packed(part[0])] = _always(_packed(part[-1]) + _steps(part))
+            new[prefix + _packed(part[0])] = _packed(part[-1]) + _steps(part)
 
 
 def _key(kind: bytes, *names: str) -> bytes:
@@ -344,14 +339,6 @@ def _packed(number: int) -> bytes:
 
 def _number(packed: bytes) -> int:
     return int.from_bytes(packed, "big")
-
-
-def _always(value: bytes) -> Change:
-    return lambda _: value
-
-
-def _more(count: int) -> Change:
-    return lambda old: _packed((_number(old) if old else 0) + count)
 
 
 def _steps(addresses: Sequence[int]) -> bytes:

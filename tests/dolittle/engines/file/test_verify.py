@@ -80,7 +80,7 @@ async def test_a_line_that_cannot_follow_is_found(
 
 def change(store_: FileStore, key: bytes, value: bytes) -> None:
     """Write what is wrong, but well: with its checksum."""
-    store_._lookup._index._chain.change([(key, lambda _: value)])
+    store_._lookup._index._chain.put([(key, value)])
     store_._lookup._versions.clear()
 
 
