@@ -20,7 +20,7 @@ demo: $(VENV)/.ready ## Make a microservice, run it, use it, tail and replay its
 	$(RUN) docs/demo.py --dolittle $(VENV)/bin/dolittle
 
 test: $(VENV)/.ready ## Run all tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist loadfile --durations=25
 
 walk: $(VENV)/.ready ## Walk at random through generated projects, 50 commands each; COUNT=10 SEED=1
 	WALK_COUNT=$(or $(COUNT),10) WALK_SEED=$(or $(SEED),1) WALK_STEPS=50 WALK_CHECKED_EVERY=$(or $(EVERY),1) \
