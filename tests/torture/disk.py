@@ -386,6 +386,7 @@ class SimulatedDisk:
     def fsync_folder(self, folder: Path) -> None:
         """Bring a folder's names to disk."""
         self._change("fsync_folder")
+        assert isinstance(folder, Path)
         if len(str(folder)) >= self._prefix - 1:
             node = self._node(folder)
             assert isinstance(node, Folder)

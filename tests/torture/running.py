@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import multiprocessing
 import os
 import signal
@@ -89,6 +90,8 @@ def run_courses(
 
 def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Each torn end is a warning of the engine; here there are a million.
+    logging.disable(logging.WARNING)
 
 
 def processors() -> int:

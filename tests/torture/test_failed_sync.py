@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 from dolittle.engines.file.recovery import scan
@@ -55,3 +56,22 @@ def test_time_does_not_go_back_where_the_last_segment_is_still_empty() -> None:
     assert not isinstance(answer, BaseException)
     assert answer.events[0].commit.time == course._clock.time + timedelta(hours=1)
     store._close()
+
+
+def test_the_copy_of_a_torn_end_is_on_disk_before_the_end_is_cut() -> None:
+    course, disk = Course(0, durability="fsync"), SimulatedDisk(NOWHERE)
+    store = course._open(disk)
+    commit_together(store, [Commit("c0", (EventToCommit("Paid", "Table 1", b"{}"),), NOBODY)])
+    disk.tear()
+    killed = disk.after_kill()
+    folders: list[dict[str, bytes]] = []
+
+    def look(kind: str) -> None:
+        if kind == "ftruncate":
+            chance = random.Random(len(folders))
+            folders.extend(killed.after_power_cut(chance).content("torn") for _ in range(20))
+
+    killed.before = look
+    course._open(killed)._lookup.close()
+    assert len(folders) == 20
+    assert all(list(each.values()) == [b'{"sum":"'] for each in folders)
