@@ -32,7 +32,7 @@ async def folder(tmp_path: Path) -> Path:
 
 
 def test_every_test_that_is_named_exists() -> None:
-    sources = [*ROOT.glob("tests/dolittle/engines/**/*.py"), ROOT / "dolittle/testing/contract.py"]
+    sources = [*ROOT.glob("tests/**/*.py"), ROOT / "dolittle/testing/contract.py"]
     text = "\n".join(path.read_text() for path in sources)
     named = set(re.findall(r"`((?:test_|Test)\w+)`", GUARANTEES.read_text()))
     assert len(named) > 20
