@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ R = TypeVar("R")
 FORMAT: Final = 2
 BUSY_TIMEOUT_S: Final = 5.0
 """How long one process waits for another one's transaction."""
+
+SWITCH_AGAIN_S: Final = 0.002
 
 _NOT_WRITABLE: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
@@ -342,15 +345,10 @@ def _open(path: Path | str) -> sqlite3.Connection:
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
-        database.execute("pragma journal_mode=wal")
+        _use_wal(database)
         database.execute("pragma synchronous=normal")
-        if _format(database) == 1:
-            _migrate(database)
-        if _format(database) not in (0, FORMAT):
-            # The state is derived: another version's is dropped, and made anew from the log.
-            _drop_everything(database)
-        database.executescript(_SCHEMA)
-        database.execute(f"pragma user_version={FORMAT}")
+        if _format(database) != FORMAT:
+            _make(database)
     except BaseException:
         database.close()
         raise
@@ -361,13 +359,38 @@ def _format(database: sqlite3.Connection) -> int:
     return int(database.execute("pragma user_version").fetchone()[0])
 
 
-def _migrate(database: sqlite3.Connection) -> None:
+def _make(database: sqlite3.Connection) -> None:
+    """Make the tables, or bring those of another format up to this one, whole or not at all."""
     with database:
         database.execute("begin immediate")
-        if _format(database) == 1:  # else another process was faster
+        found = _format(database)
+        if found == FORMAT:
+            # Another process was faster.
+            return
+        if found == 1:
             for statement in _FROM_FORMAT_1:
                 database.execute(statement)
-            database.execute(f"pragma user_version={FORMAT}")
+        elif found:
+            # The state is derived: another version's is dropped, and made anew from the log.
+            _drop_everything(database)
+        for statement in _SCHEMA.split(";"):
+            database.execute(statement)
+        database.execute(f"pragma user_version={FORMAT}")
+
+
+def _use_wal(database: sqlite3.Connection) -> None:
+    """Switch to WAL; while others do so too SQLite says busy at once, without waiting."""
+    end = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            database.execute("pragma journal_mode=wal")
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() >= end:
+                raise
+            time.sleep(SWITCH_AGAIN_S)
+        else:
+            return
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
