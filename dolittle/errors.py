@@ -14,7 +14,6 @@
     ├─ WaitTimedOut                       name, position, seen, timeout_s
     ├─ ProjectionFailed                   projection, partition, position, error
     ├─ LostRace                           aggregate, source, attempts
-    ├─ DeliveryTaken                      path
     ├─ StateUnavailable                   path, reason
     └─ StoreError
        ├─ WrongExpectedVersion            aggregate, source, expected, actual
@@ -229,19 +228,6 @@ class LostRace(DolittleError):
             f"{aggregate} {source!r} was changed by others each of the {attempts} times "
             "that this command was tried",
             hint="try again; if it keeps happening, the aggregate is too busy: split it",
-        )
-
-
-class DeliveryTaken(DolittleError):
-    """Another process already delivers events to the handlers of this microservice."""
-
-    code = "delivery-taken"
-
-    def __init__(self, path: Path, holder: str) -> None:
-        self.path, self.holder = path, holder
-        super().__init__(
-            f"another process delivers events here already ({holder})",
-            hint="stop that process first, or let it do the work",
         )
 
 
