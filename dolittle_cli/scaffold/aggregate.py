@@ -10,7 +10,8 @@ from dolittle.aggregates import AggregateRoot
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.scaffold.event import check_enums_free
 from dolittle_cli.scaffold.fields import parse_fields
-from dolittle_cli.scaffold.layout import Node, call, definition, keyword
+from dolittle_cli.scaffold.imports import Import
+from dolittle_cli.scaffold.layout import Node, call, definition, keyword, prefixed
 from dolittle_cli.scaffold.names import check_class_name, check_method_name, snake
 from dolittle_cli.scaffold.plan import Plan
 from dolittle_cli.scaffold.project import (
@@ -52,6 +53,13 @@ class CommandMethod:
     def fold(self) -> str:
         """The name of the ``@on`` method of its event type."""
         return f"on_{snake(self.event.name)}"
+
+    @property
+    def imports(self) -> frozenset[Import]:
+        """What the parameters and their defaults need."""
+        parts = [annotation(field.type) for field in self.parameters]
+        parts += [f.default for f in self.parameters if f.default is not None and f.is_constant]
+        return frozenset[Import]().union(*(part.imports for part in parts))
 
     @property
     def parameters(self) -> list[Field]:
@@ -173,7 +181,7 @@ def _code(
         needs.append(("dolittle", "on"))
     for method in methods:
         needs += [event_import(method.event)]
-        needs += [annotation(field.type) for field in method.parameters]
+        needs += [Code("", method.imports)]
     return {
         "imports": project.imports(*needs),
         "name": name,
@@ -233,7 +241,7 @@ def _parameters(fields: Sequence[Field]) -> list[Node]:
     for field in fields:
         parameter = f"{field.name}: {annotation(field.type).node}"
         if field.default is not None and field.is_constant:
-            optional.append(f"{parameter} = {field.default.node}")
+            optional.append(prefixed(f"{parameter} = ", field.default.node))
         else:
             required.append(parameter)
     return ["self", *required, *optional]

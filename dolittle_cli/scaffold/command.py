@@ -16,7 +16,6 @@ from dolittle_cli.scaffold.plan import Action, FileAction, Plan, read_text
 from dolittle_cli.scaffold.project import Project, event_import, open_project
 from dolittle_cli.scaffold.render import render
 from dolittle_cli.scaffold.source import DeclaredClass
-from dolittle_cli.scaffold.types import annotation
 
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PAST: Final = {
@@ -119,8 +118,7 @@ def _edit_class(project: Project, root: DeclaredClass, found: CommandMethod) -> 
     values["head"] = values.pop("definition")
     method = render("command/method.py.jinja", values, project.root).rstrip("\n")
     fold = render("command/fold.py.jinja", values, project.root).rstrip("\n")
-    needs = [annotation(field.type).imports for field in found.parameters]
-    wanted = sorted({("dolittle", "on"), event_import(found.event)}.union(*needs))
+    wanted = sorted({("dolittle", "on"), event_import(found.event), *found.imports})
     imports = project.imports(*wanted).split("\n")
     lines = [*imports, "", *method.split("\n"), "", *fold.split("\n")]
     try:

@@ -10,7 +10,7 @@ from typing import Final
 
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
-from dolittle_cli.scaffold.expressions import aliases_of, constant_text, limits_of_call
+from dolittle_cli.scaffold.expressions import aliases_of, constant_code, limits_of_call
 from dolittle_cli.scaffold.imports import Import
 from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.types import (
@@ -26,6 +26,7 @@ from dolittle_cli.scaffold.types import (
     Maybe,
     Scalar,
     Valued,
+    member,
     python_text,
 )
 
@@ -281,9 +282,19 @@ class _Module:
             if item.value is None:
                 yield Field(item.target.id, of)
                 continue
-            constant = constant_text(item.value)
-            default = Code(constant or ast.unparse(item.value))
+            constant = constant_code(item.value)
+            if constant is None and self._is_member(item.value):
+                constant = ast.unparse(item.value)
+            default = Code(constant or ast.unparse(item.value), self._needed(item.value))
             yield Field(item.target.id, of, default, is_constant=constant is not None)
+
+    def _is_member(self, node: ast.expr) -> bool:
+        """Tell whether an expression is a member of an enum class of this module."""
+        match node:
+            case ast.Attribute(value=ast.Name(name), attr=attribute) if name in self._enums:
+                return attribute in map(member, self._enums[name].values)
+            case _:
+                return False
 
     def _type(self, node: ast.expr) -> FieldType:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -300,7 +311,7 @@ class _Module:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and _is_none(node.right):
             return Maybe(self._type(node.left))
         found = self._container(node) or self._constrained(node)
-        return found or Foreign(self._as_written(node), frozenset(self._needed(node)))
+        return found or Foreign(self._as_written(node), self._needed(node))
 
     def _container(self, node: ast.expr) -> FieldType | None:
         if not isinstance(node, ast.Subscript):
@@ -347,14 +358,12 @@ class _Module:
         except SyntaxError:
             return Foreign(python_text(text))
 
-    def _needed(self, node: ast.expr) -> Iterator[Import]:
-        """Say where the names of an annotation come from."""
-        own = {item.name for item in self._classes}
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name) and part.id in self._imports:
-                yield self._imports[part.id]
-            elif isinstance(part, ast.Name) and part.id in (*own, *self._aliases):
-                yield self._module, part.id
+    def _needed(self, node: ast.expr) -> frozenset[Import]:
+        """Return what must be imported elsewhere for the names of an expression."""
+        own = {*(item.name for item in self._classes), *self._aliases}
+        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        there = {self._imports[name] for name in names if name in self._imports}
+        return frozenset(there | {(self._module, name) for name in names & own})
 
 
 def _stored_id(node: ast.ClassDef) -> str:

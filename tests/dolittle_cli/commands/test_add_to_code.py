@@ -134,7 +134,8 @@ def test_a_command_is_put_behind_the_other_ones(
         "class Shop(AggregateRoot):\n"
         "    open: bool = True\n"
         "\n"
-        "    def place(self, lines: list[Line], status: OrderPlacedStatus) -> None:\n"
+        "    def place(self, lines: list[Line], "
+        "status: OrderPlacedStatus = OrderPlacedStatus.NEW) -> None:\n"
         "        self.apply(OrderPlaced(lines=lines, status=status))\n"
         "\n"
         "    def close_shop(self) -> None:\n"
@@ -148,6 +149,32 @@ def test_a_command_is_put_behind_the_other_ones(
         "    def on_shop_closed(self, event: ShopClosed) -> None:\n"
         f"{NOTHING}\n"
     )
+
+
+def test_a_command_repeats_the_defaults_that_cannot_change(shop: Path) -> None:
+    assert main(
+        ["add", "command", "Till", "take", "note:str?", "sum:Decimal=0.50", "day:date=2026-01-31",
+         "at:datetime=2026-01-31T12:00Z", "kind:enum(cash,card)=card"]
+    ) == 0  # fmt: skip
+    text = (shop / "shop/aggregates/till.py").read_text()
+    assert "from datetime import UTC, date, datetime\nfrom decimal import Decimal\n" in text
+    assert (
+        "    def take(\n"
+        "        self,\n"
+        "        note: str | None = None,\n"
+        '        sum: Decimal = Decimal("0.50"),\n'
+        "        day: date = date(2026, 1, 31),\n"
+        "        at: datetime = datetime(2026, 1, 31, 12, tzinfo=UTC),\n"
+        "        kind: TillTakenKind = TillTakenKind.CARD,\n"
+        "    ) -> None:\n"
+    ) in text
+
+
+def test_a_command_asks_for_what_a_linter_refuses_as_a_default(shop: Path) -> None:
+    number = "00000000-0000-0000-0000-000000000007"
+    assert main(["add", "command", "Till", "take", f"id:UUID={number}", "tags:list[str]=[]"]) == 0
+    text = (shop / "shop/aggregates/till.py").read_text()
+    assert "    def take(self, id: UUID, tags: list[str]) -> None:\n" in text
 
 
 def test_a_command_brings_its_event(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:

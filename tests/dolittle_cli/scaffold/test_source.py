@@ -17,6 +17,7 @@ EVENTS = '''\
 import decimal
 from dataclasses import dataclass
 from datetime import datetime as moment
+from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import ClassVar, Literal, Optional
 from uuid import UUID
@@ -57,6 +58,9 @@ class OrderPlaced:
     text: str = 'it is "so"'
     least: float = -1e22
     more: list[int] = []
+    price: Decimal = Decimal("1.0")
+    step: Status = Status.IN_WORK
+    other: Status = Status.missing
 
 
 @dolittle.event_type
@@ -92,6 +96,9 @@ def test_fields_are_read_with_what_their_types_need(root: Path) -> None:
         "text": ("str", set()),
         "least": ("float", set()),
         "more": ("list[int]", set()),
+        "price": ("Decimal", {("decimal", "Decimal")}),
+        "step": ("Status", {(module, "Status")}),
+        "other": ("Status", {(module, "Status")}),
     }
 
 
@@ -106,6 +113,14 @@ def test_constants_are_told_from_other_defaults(root: Path) -> None:
     assert fields["least"].default.node == "-1e22"
     assert fields["least"].is_constant
     assert not fields["more"].is_constant
+    assert fields["price"].is_constant
+    assert fields["price"].default
+    assert str(fields["price"].default.node) == 'Decimal("1.0")'
+    assert fields["price"].default.imports == {("decimal", "Decimal")}
+    assert fields["step"].is_constant
+    assert fields["step"].default
+    assert fields["step"].default.imports == {("shop.deep.orders", "Status")}
+    assert not fields["other"].is_constant
     assert fields["id"].default is None
 
 
