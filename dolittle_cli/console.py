@@ -94,10 +94,21 @@ class Console:
         if hint:
             self.note(f"hint: {hint}")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        prefixes: Sequence[str] = (),
+    ) -> None:
         """Write rows under column titles to stdout; nothing is ever cut.
 
         Control characters in cells are shown as escapes, so that data cannot steer a terminal.
+
+        Args:
+            columns: The titles.
+            rows: A cell for each column.
+            prefixes: What stands before each row, all of one width; may be painted.
         """
         cells = [[printable(cell) for cell in row] for row in rows]
         widths = [
@@ -105,9 +116,9 @@ class Console:
             for i, title in enumerate(columns)
         ]
         header = _row([title.upper() for title in columns], widths)
-        self.data(self.bold(header))
-        for row in cells:
-            self.data(_row(row, widths))
+        self.data((blank(prefixes[0]) if prefixes else "") + self.bold(header))
+        for number, row in enumerate(cells):
+            self.data((prefixes[number] if prefixes else "") + _row(row, widths))
 
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Write names and values, one pair a line, to stdout."""
@@ -189,6 +200,11 @@ def _answer_to(question: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Return a number with what is counted: ``1 event``, ``1,200 events``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def blank(text: str) -> str:
+    """Return spaces, as wide as a text that may be painted."""
+    return " " * _width(text)
 
 
 def printable(text: str) -> str:

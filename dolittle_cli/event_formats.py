@@ -14,7 +14,7 @@ from dolittle.errors import suggest
 from dolittle.runtime.event_json import event_json
 from dolittle.store import CommittedEvent
 from dolittle_cli.aliases import Aliases
-from dolittle_cli.console import Console, printable
+from dolittle_cli.console import Console, blank, printable
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.event_lines import EventLines, value_text
 from dolittle_cli.exported import as_cloud_event, exported
@@ -37,6 +37,10 @@ class Origin:
     prefix: str = ""
 
 
+Shown = tuple[CommittedEvent, Origin]
+"""An event and where it comes from."""
+
+
 class EventFormat(Protocol):
     """Writes events to stdout."""
 
@@ -45,8 +49,8 @@ class EventFormat(Protocol):
         """Whether headings may stand between its lines."""
         ...
 
-    def write(self, events: Sequence[CommittedEvent], origin: Origin) -> None:
-        """Write events of one origin, in order."""
+    def write(self, events: Sequence[Shown]) -> None:
+        """Write events, in order."""
         ...
 
     def check(self) -> None:
@@ -95,10 +99,11 @@ class _Lines:
         self._lines = EventLines(console, Aliases(), with_date=with_date, is_wide=is_wide)
         self._needs_titles = titles
 
-    def write(self, events: Sequence[CommittedEvent], origin: Origin) -> None:
+    def write(self, events: Sequence[Shown]) -> None:
         if events:
-            self._lines.write(
-                events, titles=self._needs_titles, aliases=origin.aliases, prefix=origin.prefix
+            self._lines.write_together(
+                [(event, origin.aliases, origin.prefix) for event, origin in events],
+                titles=self._needs_titles,
             )
             self._needs_titles = False
 
@@ -117,17 +122,17 @@ class _Columns:
         self._shown: tuple[str, ...] = ()
         self._widths: dict[tuple[str, ...], list[int]] = {}
 
-    def write(self, events: Sequence[CommittedEvent], origin: Origin) -> None:
-        tables = [self._table(event, origin.aliases) for event in events]
-        for titles, cells in tables:
+    def write(self, events: Sequence[Shown]) -> None:
+        tables = [(*self._table(event, origin.aliases), origin.prefix) for event, origin in events]
+        for titles, cells, _ in tables:
             widths = self._widths.setdefault(titles, [len(title) for title in titles])
             for index, cell in enumerate(cells):
                 widths[index] = max(widths[index], min(len(cell), 40))
-        for titles, cells in tables:
+        for titles, cells, prefix in tables:
             if titles != self._shown:
                 self._shown = titles
-                self._line(origin.prefix, titles, titles, is_bold=True)
-            self._line(origin.prefix, titles, cells)
+                self._line(blank(prefix), titles, titles, is_bold=True)
+            self._line(prefix, titles, cells)
 
     def check(self) -> None:
         """Nothing was asked for that could be missing."""
@@ -169,8 +174,8 @@ class _Json:
         self._console = console
         self._is_indented = is_indented
 
-    def write(self, events: Sequence[CommittedEvent], origin: Origin) -> None:
-        for event in events:
+    def write(self, events: Sequence[Shown]) -> None:
+        for event, origin in events:
             value = event_json(event, origin.aliases, origin.place.tenant)
             if origin.prefix:
                 value = {"microservice": origin.place.configuration.name, **value}
@@ -191,8 +196,8 @@ class _CloudEvents:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def write(self, events: Sequence[CommittedEvent], origin: Origin) -> None:
-        for event in events:
+    def write(self, events: Sequence[Shown]) -> None:
+        for event, origin in events:
             found = exported(
                 event,
                 origin.aliases,
@@ -215,11 +220,11 @@ class _Template:
         self._console = console
         self._template = template
 
-    def write(self, events: Sequence[CommittedEvent], origin: Origin) -> None:
+    def write(self, events: Sequence[Shown]) -> None:
         from dolittle_cli.conditions.fields import Subject
 
-        place = origin.place
-        for event in events:
+        for event, origin in events:
+            place = origin.place
             subject = Subject(event, origin.aliases, place.configuration.name, place.tenant)
             self._console.data(self._template.line(subject))
 

@@ -13,7 +13,7 @@ import msgspec
 
 from dolittle.runtime.event_json import Aliases
 from dolittle.store import CommittedEvent
-from dolittle_cli.console import Console, printable
+from dolittle_cli.console import Console, blank, printable
 
 TITLES: Final = ("POSITION", "TIME", "TYPE", "SOURCE", "AGGREGATE", "CONTENT")
 WIDE_TITLES: Final = (*TITLES[:-1], "CORRELATION", "CAUSATION", "ID", TITLES[-1])
@@ -39,7 +39,7 @@ class EventLines:
 
         Args:
             console: Takes the lines.
-            aliases: Of the event types, unless others are given with the events.
+            aliases: Of the event types of what :meth:`write` takes.
             with_date: Whether a time has its date.
             is_wide: Whether correlation, causation and id are shown too.
         """
@@ -49,30 +49,27 @@ class EventLines:
         self._titles = WIDE_TITLES if is_wide else TITLES
         self._widths = [0] * (len(self._titles) - 1)
 
-    def write(
-        self,
-        events: Sequence[CommittedEvent],
-        *,
-        titles: bool = False,
-        aliases: Aliases | None = None,
-        prefix: str = "",
+    def write(self, events: Sequence[CommittedEvent], *, titles: bool = False) -> None:
+        """Write a line for each event to stdout, under titles if asked."""
+        self.write_together([(event, self._aliases, "") for event in events], titles=titles)
+
+    def write_together(
+        self, events: Sequence[tuple[CommittedEvent, Aliases, str]], *, titles: bool = False
     ) -> None:
-        """Write a line for each event to stdout, under titles if asked, behind a prefix."""
-        rows = [self._cells(event, aliases or self._aliases) for event in events]
+        """Write events of several microservices: each with its aliases, behind its prefix."""
+        rows = [(self._cells(event, aliases), prefix) for event, aliases, prefix in events]
         if self._is_narrow:
-            for row in rows:
+            for row, prefix in rows:
                 self._write_narrow(row, prefix)
             return
-        shown = [*rows, self._titles] if titles else rows
-        for row in shown:
+        for row in (*(row for row, _ in rows), *([self._titles] if titles else ())):
             for index, cell in enumerate(row[:-1]):
                 if len(cell) <= COLUMN_MAX:
                     self._widths[index] = max(self._widths[index], len(cell))
         if titles:
-            self._console.data(
-                prefix + self._console.bold(self._kept(self._titles) + self._titles[-1])
-            )
-        for row in rows:
+            text = self._console.bold(self._kept(self._titles) + self._titles[-1])
+            self._console.data(blank(rows[0][1] if rows else "") + text)
+        for row, prefix in rows:
             self._console.data(self._console.cut(prefix + self._kept(row), row[-1]))
 
     @property

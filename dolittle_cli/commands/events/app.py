@@ -118,11 +118,12 @@ def list_(
 ) -> None:
     """List events: the last ones, or with --from the first ones from there.
 
+    In the folder of an application: those of all its microservices, in the order of their times.
     With --json one event is one line.
     """
     from dolittle_cli.commands.events.filters import Filters
     from dolittle_cli.commands.events.listing import list_events
-    from dolittle_cli.project import find_place
+    from dolittle_cli.places import find_places
 
     filters = Filters.parse(
         start=start,
@@ -134,7 +135,7 @@ def list_(
         grep=grep,
     )
     form = output_form(output, as_json=json)
-    run_loop(list_events(find_place(project, tenant), filters, count=count, output=form))
+    run_loop(list_events(find_places(project, tenant), filters, count=count, output=form))
 
 
 @app.command("show")

@@ -39,13 +39,14 @@ def search(
     """Find events by a text in their type, source, content or ids: the last ones.
 
     With --from the first ones from there.
+    In the folder of an application: those of all its microservices.
     """
     import re
 
     from dolittle_cli.commands.events.filters import Filters
     from dolittle_cli.commands.events.listing import list_events
     from dolittle_cli.errors import WrongUsage
-    from dolittle_cli.project import find_place
+    from dolittle_cli.places import find_places
 
     if not text:
         raise WrongUsage("the text to search for is empty")
@@ -53,7 +54,7 @@ def search(
         start=start, stop=stop, types=types, sources=sources, grep=re.escape(text.lower())
     )
     form = output_form(output, as_json=json)
-    run_loop(list_events(find_place(project, tenant), filters, count=count, output=form))
+    run_loop(list_events(find_places(project, tenant), filters, count=count, output=form))
 
 
 @app.command("stats")
@@ -73,16 +74,19 @@ def stats(
     tenant: TenantOption = "development",
     project: ProjectOption = None,
 ) -> None:
-    """Count events by type, source, correlation or aggregate: how many, how often, since when."""
+    """Count events by type, source, correlation or aggregate: how many, how often, since when.
+
+    In the folder of an application: those of all its microservices, each on its own.
+    """
     from dolittle_cli.commands.events.filters import Filters
     from dolittle_cli.commands.events.statistics import show_statistics
-    from dolittle_cli.project import find_place
+    from dolittle_cli.places import find_places
 
     filters = Filters.parse(
         start=start, stop=stop, types=types, sources=sources, correlation=correlation, where=where
     )
-    place = find_place(project, tenant)
-    run_loop(show_statistics(place, filters, group, count=count, as_json=json))
+    places = find_places(project, tenant)
+    run_loop(show_statistics(places, filters, group, count=count, as_json=json))
 
 
 @app.command("diff")

@@ -23,7 +23,8 @@ class Followed:
 
     Attributes:
         had_store: Whether there is a store yet.
-        sieve: Of the past, up to ``head``.
+        asked: As it was asked for; its end may be open.
+        sieve: The same of the past, up to ``head``.
         head: Where what comes begins.
         has_start: Whether a place to start from was named, or is in a cursor.
     """
@@ -31,6 +32,7 @@ class Followed:
     origin: Origin
     had_store: bool
     store: EventStore
+    asked: Sieve
     sieve: Sieve
     head: Position
     has_start: bool = False

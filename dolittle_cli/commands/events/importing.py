@@ -233,14 +233,7 @@ def _event(number: int, line: bytes) -> ExportedEvent:
 
 def _numbered(line: int, events: Sequence[ExportedEvent], place: Place) -> NumberedCommit:
     first = events[0]
-    indexes = [event.index for event in events]
-    if len(events) != first.commit_events or indexes != list(range(len(events))):
-        raise _refuse(
-            line,
-            f"commit {first.commit} has {first.commit_events} events, "
-            f"{len(events)} of them are here, and a commit is imported whole",
-            "export without --type, --source, --where and --grep, and not from within a commit",
-        )
+    _check_whole(line, events)
     if any(_shared(event) != _shared(first) for event in events):
         raise _refuse(line, f"the events of commit {first.commit} do not belong together")
     commit = _commit(events, place)
@@ -249,6 +242,22 @@ def _numbered(line: int, events: Sequence[ExportedEvent], place: Place) -> Numbe
     except (DolittleError, ValueError) as error:
         raise _refuse(line, str(error)) from error
     return NumberedCommit(commit, line)
+
+
+def _check_whole(line: int, events: Sequence[ExportedEvent]) -> None:
+    """Refuse a commit that is not whole, or not in its order."""
+    first = events[0]
+    indexes = [event.index for event in events]
+    missing = first.commit_events - len(set(indexes))
+    if missing > 0:
+        raise _refuse(
+            line,
+            f"commit {first.commit} lacks {missing:,} of its "
+            f"{counted(first.commit_events, 'event')}, and a commit is imported whole",
+            "export the same again with --whole-commits",
+        )
+    if indexes != list(range(first.commit_events)):
+        raise _refuse(line, f"the events of commit {first.commit} are not in their order")
 
 
 def _shared(event: ExportedEvent) -> tuple[object, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Final
 
 import msgspec
 
@@ -12,18 +14,21 @@ from dolittle.runtime.event_json import event_json, time_json
 from dolittle.store import CommittedEvent, EventStore, Selection
 from dolittle_cli.aliases import Aliases
 from dolittle_cli.commands.events.filters import Filters
+from dolittle_cli.commands.events.following import Followed
+from dolittle_cli.commands.events.several import LogEvent, all_events, last_events, open_logs
 from dolittle_cli.console import Console
 from dolittle_cli.errors import CommandLineError
-from dolittle_cli.event_formats import Origin, make_format
+from dolittle_cli.event_formats import EventFormat, make_format
 from dolittle_cli.project import Place, aliases_of, open_log
-from dolittle_cli.ranges import At, Bound, End, select, understood
-from dolittle_cli.sieve import Sieve
+from dolittle_cli.ranges import At, Bound, End, select
 
-Write = Callable[[Sequence[CommittedEvent]], None]
+WRITTEN_AT_ONCE: Final = 500
 
 
-async def list_events(place: Place, filters: Filters, *, count: int, output: str) -> None:
-    """Write up to ``count`` events; say on stderr if there are more.
+async def list_events(
+    places: Sequence[Place], filters: Filters, *, count: int, output: str
+) -> None:
+    """Write up to ``count`` events of one or several logs; say on stderr if there are more.
 
     Without a start these are the last ones, with one they are the first ones from there.
 
@@ -32,49 +37,54 @@ async def list_events(place: Place, filters: Filters, *, count: int, output: str
     """
     console = Console()
     shown = make_format(output, console, with_date=True, titles=True)
-    origin = Origin(place, aliases_of(place))
-    written = 0
-
-    def write(events: Sequence[CommittedEvent]) -> None:
-        nonlocal written
-        shown.write(events, origin)
-        written += len(events)
-
-    async with open_log(place) as store:
-        sieve = await filters.sieve(store, place, origin.aliases, SystemClock())
-        if filters.start is not None or filters.stop is not None:
-            console.note(await understood(store, sieve.range))
+    async with AsyncExitStack() as stack:
+        logs = await open_logs(stack, console, places, filters)
         if filters.start is None:
-            more = await _write_last(store, sieve, count, write)
+            found = await last_events(logs, count + 1)
+            _write(shown, found[-count:])
+            more = _more_before(count) if len(found) > count else ""
         else:
-            more = await _write_first(store, sieve, count, write)
-    shown.check()
-    if not written:
-        console.note("no events" if place.has_store else "no events: nothing was committed yet")
-    elif more:
-        console.note(more)
+            found, more = await _write_first(shown, logs, count)
+        shown.check()
+        if not found:
+            has_any = any(log.had_store for log in logs)
+            console.note("no events" if has_any else "no events: nothing was committed yet")
+        elif more:
+            console.note(more)
 
 
-async def _write_last(store: EventStore, sieve: Sieve, count: int, write: Write) -> str:
-    """Write the last events; return how to see more, if there are more."""
-    found = await sieve.last(store, count + 1)
-    write(found[-count:])
-    if len(found) <= count:
-        return ""
+def _write(shown: EventFormat, events: Sequence[LogEvent]) -> None:
+    shown.write([(event, log.origin) for log, event in events])
+
+
+async def _write_first(
+    shown: EventFormat, logs: Sequence[Followed], count: int
+) -> tuple[list[LogEvent], str]:
+    """Write the first events as they are read; return the last of them, and how to see more."""
+    pending: list[LogEvent] = []
+    written = 0
+    async for item in all_events(logs):
+        if written + len(pending) == count:
+            _write(shown, pending)
+            return pending, _more_behind(item, count, is_one=len(logs) == 1)
+        if len(pending) == WRITTEN_AT_ONCE:
+            _write(shown, pending)
+            written += len(pending)
+            pending = []
+        pending.append(item)
+    _write(shown, pending)
+    return pending, ""
+
+
+def _more_before(count: int) -> str:
     return f"the last {_events(count)}; for more: -n {count * 10}, or --from start"
 
 
-async def _write_first(store: EventStore, sieve: Sieve, count: int, write: Write) -> str:
-    """Write the first events as they are read; return how to see more, if there are more."""
-    left = count
-    async for page in sieve.pages(store):
-        write(page.events[:left])
-        if len(page.events) > left:
-            position = page.events[left].position
-            more = f"go on with --from {position}, or -n {count * 10}"
-            return f"the first {_events(count)}; {more}"
-        left -= len(page.events)
-    return ""
+def _more_behind(item: LogEvent, count: int, *, is_one: bool) -> str:
+    """Say how to go on with an event; among several logs only its time says where it stands."""
+    _, event = item
+    place = str(event.position) if is_one else f"@{event.commit.time.isoformat()}"
+    return f"the first {_events(count)}; go on with --from {place}, or -n {count * 10}"
 
 
 def _events(count: int) -> str:
@@ -95,7 +105,7 @@ async def show_event(place: Place, bound: Bound, *, as_json: bool) -> None:
     if as_json:
         console.json(event_json(event, aliases, place.tenant))
     else:
-        _write(console, event, aliases, place.tenant)
+        _write_whole(console, event, aliases, place.tenant)
 
 
 async def _at(store: EventStore, bound: Bound) -> CommittedEvent:
@@ -122,7 +132,7 @@ async def _first(store: EventStore, selection: Selection, count: int) -> list[Co
     return found
 
 
-def _write(console: Console, event: CommittedEvent, aliases: Aliases, tenant: str) -> None:
+def _write_whole(console: Console, event: CommittedEvent, aliases: Aliases, tenant: str) -> None:
     alias = aliases.alias(event.type_id)
     commit = event.commit
     console.facts(

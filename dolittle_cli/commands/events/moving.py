@@ -38,6 +38,10 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file that is there.")
     ] = False,
+    whole_commits: Annotated[
+        bool,
+        typer.Option("--whole-commits", help="With an event, the others of its commit too."),
+    ] = False,
     start: FromOption = None,
     stop: ToOption = None,
     types: TypesOption = None,
@@ -50,11 +54,13 @@ def export(
 ) -> None:
     """Write events as lines of JSON, whole: ids, times, content.
 
-    Without anything that chooses events, `dolittle events import` takes the file.
+    In the folder of an application: those of all its microservices, in the order of their times.
+    Without anything that chooses events, `dolittle events import` takes the file; where events
+    are chosen, with --whole-commits.
     """
     from dolittle_cli.commands.events.exporting import ExportWish, export_events
     from dolittle_cli.commands.events.filters import Filters
-    from dolittle_cli.project import find_place
+    from dolittle_cli.places import find_places
 
     filters = Filters.parse(
         start=start,
@@ -65,8 +71,8 @@ def export(
         where=where,
         grep=grep,
     )
-    wish = ExportWish(filters, form, to_file, overwrite, tuple(redacted or ()))
-    run_loop(export_events(find_place(project, tenant), wish))
+    wish = ExportWish(filters, form, to_file, overwrite, tuple(redacted or ()), whole_commits)
+    run_loop(export_events(find_places(project, tenant), wish))
 
 
 @app.command("import")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from dolittle.execution import SystemClock
 from dolittle.runtime.event_json import time_json
 from dolittle.store import CommittedEvent, EventStore, Selection
 from dolittle_cli.aliases import Aliases
 from dolittle_cli.commands.events.filters import Filters
-from dolittle_cli.console import Console
-from dolittle_cli.project import Place, aliases_of, open_log
-from dolittle_cli.ranges import understood
+from dolittle_cli.commands.events.following import Followed
+from dolittle_cli.commands.events.several import open_logs
+from dolittle_cli.console import Console, blank
+from dolittle_cli.project import Place
 from dolittle_cli.sieve import Sieve
 
 Group = Literal["type", "source", "correlation", "aggregate"]
@@ -66,10 +67,6 @@ class Statistics:
         self.tallies[name] = _joined(found, Tally(count, began, ended))
         self.total = _joined(self.total, Tally(count, began, ended))
 
-    def ordered(self) -> list[tuple[str, Tally]]:
-        """Return the groups, the largest first."""
-        return sorted(self.tallies.items(), key=lambda item: (-item[1].events, item[0]))
-
 
 def _grown(tally: Tally | None, time: datetime) -> Tally:
     if tally is None:
@@ -96,36 +93,54 @@ def grouping(group: Group, aliases: Aliases) -> Callable[[CommittedEvent], str]:
     return groups[group]
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What was counted of one log.
+
+    Attributes:
+        microservice: Empty where there is one log only.
+        prefix: Stands before each line for people, where there are several logs.
+    """
+
+    statistics: Statistics
+    microservice: str = ""
+    prefix: str = ""
+
+
 async def show_statistics(
-    place: Place, filters: Filters, group: Group, *, count: int, as_json: bool
+    places: Sequence[Place], filters: Filters, group: Group, *, count: int, as_json: bool
 ) -> None:
     """Write how many events there are of each group, and how often they come.
 
     Args:
-        place: The microservice and the tenant.
+        places: The microservices and the tenant; of several, each is counted on its own.
         filters: Which events.
         group: By what they are counted.
         count: At most so many groups, the largest first.
         as_json: Write one JSON object.
     """
     console = Console()
-    aliases = aliases_of(place)
-    statistics = Statistics(grouping(group, aliases))
-    async with open_log(place) as store:
-        sieve = await filters.sieve(store, place, aliases, SystemClock())
-        console.note(await understood(store, sieve.range))
-        if group == "type" and _is_of_whole_log(sieve):
-            await _look_up(statistics, store, sieve.selections[0].types)
-        else:
-            async for page in sieve.pages(store):
-                statistics.add(page.events)
+    async with AsyncExitStack() as stack:
+        logs = await open_logs(stack, console, places, filters, tells_whole=True)
+        counted = [await _counted(log, group, is_one=len(logs) == 1) for log in logs]
     if as_json:
-        console.json(statistics_json(statistics, group, count))
+        console.json(_json(counted, group, count))
         return
-    write_statistics(console, statistics, group, count)
-    rest = len(statistics.tallies) - count
-    if rest > 0:
-        console.note(f"{rest:,} more; for all of them: -n {len(statistics.tallies)}")
+    _write(console, counted, group, count)
+    groups = sum(len(item.statistics.tallies) for item in counted)
+    if groups > count:
+        console.note(f"{groups - count:,} more; for all of them: -n {groups}")
+
+
+async def _counted(log: Followed, group: Group, *, is_one: bool) -> Counted:
+    statistics = Statistics(grouping(group, log.origin.aliases))
+    if group == "type" and _is_of_whole_log(log.asked):
+        await _look_up(statistics, log.store, log.asked.selections[0].types)
+    else:
+        async for page in log.asked.pages(log.store):
+            statistics.add(page.events)
+    name = "" if is_one else log.origin.place.configuration.name
+    return Counted(statistics, name, log.origin.prefix)
 
 
 def _is_of_whole_log(sieve: Sieve) -> bool:
@@ -149,14 +164,38 @@ async def _look_up(statistics: Statistics, store: EventStore, types: frozenset[s
 
 def write_statistics(console: Console, statistics: Statistics, group: Group, count: int) -> None:
     """Write a table for people, with a line for all together at its end."""
-    total = statistics.total
+    _write(console, [Counted(statistics)], group, count)
+
+
+def _write(console: Console, counted: Sequence[Counted], group: Group, count: int) -> None:
+    total = _total(counted)
     if total is None:
         console.note("no events")
         return
-    rows = [_row(name, tally, total.events) for name, tally in statistics.ordered()[:count]]
-    if len(statistics.tallies) > 1:
+    found = _ordered(counted)
+    rows = [_row(name, tally, total.events) for _, name, tally in found[:count]]
+    prefixes = [item.prefix for item, _, _ in found[:count]]
+    if len(found) > 1:
         rows.append(_row("all", total, total.events))
-    console.table((group, "events", "share", "per second", "first", "last"), rows)
+        prefixes.append(blank(prefixes[0]))
+    titles = (group, "events", "share", "per second", "first", "last")
+    console.table(titles, rows, prefixes=prefixes)
+
+
+def _ordered(counted: Sequence[Counted]) -> list[tuple[Counted, str, Tally]]:
+    """Return the groups of all logs, the largest first."""
+    found = [
+        (item, name, tally) for item in counted for name, tally in item.statistics.tallies.items()
+    ]
+    return sorted(found, key=lambda row: (-row[2].events, row[1], row[0].microservice))
+
+
+def _total(counted: Sequence[Counted]) -> Tally | None:
+    total: Tally | None = None
+    for item in counted:
+        if item.statistics.total is not None:
+            total = _joined(total, item.statistics.total)
+    return total
 
 
 def _row(name: str, tally: Tally, total: int) -> tuple[str, ...]:
@@ -169,24 +208,29 @@ def _row(name: str, tally: Tally, total: int) -> tuple[str, ...]:
 def statistics_json(statistics: Statistics, group: Group, count: int) -> dict[str, Any]:
     """Return the keys ``by``, ``events``, ``groups``, ``first``, ``last`` and ``tallies``.
 
-    A tally has ``name events per_second first last``.
+    A tally has ``name events per_second first last``; of several logs ``microservice`` too.
     """
-    total = statistics.total
+    return _json([Counted(statistics)], group, count)
+
+
+def _json(counted: Sequence[Counted], group: Group, count: int) -> dict[str, Any]:
+    total, found = _total(counted), _ordered(counted)
     return {
         "by": group,
         "events": total.events if total else 0,
-        "groups": len(statistics.tallies),
+        "groups": len(found),
         "first": time_json(total.first) if total else None,
         "last": time_json(total.last) if total else None,
         "tallies": [
             {
+                **({"microservice": item.microservice} if item.microservice else {}),
                 "name": name,
                 "events": tally.events,
                 "per_second": tally.per_second,
                 "first": time_json(tally.first),
                 "last": time_json(tally.last),
             }
-            for name, tally in statistics.ordered()[:count]
+            for item, name, tally in found[:count]
         ],
     }
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
-import msgspec
-
-from dolittle.errors import Unknown
-from dolittle.execution import SystemClock
-from dolittle.store import END, START, CommittedEvent, EventStore, Position, Selection
+from dolittle.store import CommittedEvent, Position, Selection
 from dolittle_cli.commands.events.filters import Filters
 from dolittle_cli.commands.events.following import Followed, follow, together
 from dolittle_cli.commands.events.live_statistics import LiveStatistics
+from dolittle_cli.commands.events.several import LogEvent, all_events, last_events, open_logs
 from dolittle_cli.commands.events.statistics import (
     count_events,
     grouping,
@@ -23,11 +20,9 @@ from dolittle_cli.commands.events.statistics import (
 from dolittle_cli.console import Console, printable
 from dolittle_cli.cursors import Cursor
 from dolittle_cli.errors import CommandLineError, WrongUsage
-from dolittle_cli.event_formats import EventFormat, Origin, make_format
+from dolittle_cli.event_formats import EventFormat, make_format
 from dolittle_cli.pipe import until_reader_is_gone
-from dolittle_cli.project import Place, aliases_of, open_log
-from dolittle_cli.ranges import At, understood
-from dolittle_cli.sieve import Sieve
+from dolittle_cli.project import Place
 
 LAST: Final = 10
 """Events shown before following, unless asked otherwise."""
@@ -97,7 +92,7 @@ async def tail_events(places: Sequence[Place], wish: TailWish) -> None:
         raise WrongUsage(f"--group-by sets headings, which -o {wish.output} cannot have")
     follows = _follows(console, wish)
     async with until_reader_is_gone(), AsyncExitStack() as stack:
-        logs = await _open(stack, console, places, wish)
+        logs = await open_logs(stack, console, places, wish.filters, cursor=wish.cursor)
         if wish.is_counted:
             await _write_count(console, logs, wish, is_json=is_json)
             await _raise_damage(logs, wish)
@@ -136,48 +131,6 @@ def _follows(console: Console, wish: TailWish) -> bool:
     return console.is_terminal if wish.follow is None else wish.follow
 
 
-# Opening
-
-
-async def _open(
-    stack: AsyncExitStack, console: Console, places: Sequence[Place], wish: TailWish
-) -> list[Followed]:
-    """Open the logs; a name that only some of several microservices know is no mistake."""
-    width = max(len(place.configuration.name) for place in places)
-    logs: list[Followed] = []
-    unknown: Unknown | None = None
-    for number, place in enumerate(places):
-        name = place.configuration.name
-        prefix = console.tinted(f"{name.ljust(width)} |", number) + " " if len(places) > 1 else ""
-        origin = Origin(place, aliases_of(place), prefix)
-        had_store = place.has_store
-        store = await stack.enter_async_context(open_log(place))
-        try:
-            logs.append(await _opened(console, origin, store, wish, had_store=had_store))
-        except Unknown as error:
-            unknown = error
-    if unknown is not None and not logs:
-        raise unknown
-    return logs
-
-
-async def _opened(
-    console: Console, origin: Origin, store: EventStore, wish: TailWish, *, had_store: bool
-) -> Followed:
-    filters, place = wish.filters, origin.place
-    if wish.cursor is not None and had_store:
-        position = wish.cursor.read(store.id, (await store.facts()).location)
-        if position is not None:
-            filters = replace(filters, start=At(position))
-    sieve = await filters.sieve(store, place, origin.aliases, SystemClock())
-    head = await store.head()
-    if filters.start is not None or filters.stop is not None:
-        console.note(origin.prefix + await understood(store, sieve.range))
-    log = Followed(origin, had_store, store, sieve.within(START, head), head)
-    log.has_start = filters.start is not None
-    return log
-
-
 # The past
 
 
@@ -191,17 +144,17 @@ class _Writer:
         self._group_by = wish.group_by
         self._group: str | None = None
 
-    def write(self, events: Sequence[CommittedEvent], origin: Origin) -> None:
-        """Write events of one log."""
+    def write(self, events: Sequence[LogEvent]) -> None:
+        """Write events of one or several logs."""
         if not self._group_by:
-            self._shown.write(events, origin)
+            self._shown.write([(event, log.origin) for log, event in events])
             return
-        for event in events:
+        for log, event in events:
             group = self.group(event)
             if group != self._group:
                 self._group = group
                 self._console.data(self._console.bold(f"{self._group_by} {printable(group)}"))
-            self._shown.write([event], origin)
+            self._shown.write([(event, log.origin)])
 
     def group(self, event: CommittedEvent) -> str:
         """Return the group of an event; empty where there are no groups."""
@@ -213,7 +166,7 @@ class _Writer:
         self, events: Sequence[CommittedEvent], log: Followed, next_position: Position
     ) -> None:
         """Write events of one log that came, and note how far it was shown."""
-        self.write(events, log.origin)
+        self.write([(log, event) for event in events])
         self.note(log, next_position)
 
     def note(self, log: Followed, next_position: Position) -> None:
@@ -225,66 +178,32 @@ class _Writer:
 
 async def _write_past(logs: Sequence[Followed], wish: TailWish, writer: _Writer) -> None:
     count = wish.count
-    takes_all = count is None and any(log.has_start for log in logs)
-    if takes_all:
-        past = _merged(logs)
+    if count is None and any(log.has_start for log in logs):
+        past = all_events(logs)
     else:
-        wanted = LAST if count is None else count
-        past = _last(logs, wanted)
+        past = _each(await last_events(logs, LAST if count is None else count))
     if wish.group_by:
         past = _grouped(past, writer)
-    pending: list[CommittedEvent] = []
-    origin: Origin | None = None
-    async for log, event in past:
-        if pending and (log.origin is not origin or len(pending) >= WRITTEN_AT_ONCE):
-            assert origin is not None
-            writer.write(pending, origin)
+    pending: list[LogEvent] = []
+    async for item in past:
+        pending.append(item)
+        if len(pending) >= WRITTEN_AT_ONCE:
+            writer.write(pending)
             pending = []
-        origin = log.origin
-        pending.append(event)
-    if pending and origin is not None:
-        writer.write(pending, origin)
+    writer.write(pending)
     for log in logs:
         if log.had_store:
             writer.note(log, min(log.head, log.sieve.range.stop))
 
 
-_Event = tuple[Followed, CommittedEvent]
-
-
-async def _last(logs: Sequence[Followed], count: int) -> AsyncIterator[_Event]:
-    """Yield the last events of all logs together, in the order of their times."""
-    found: list[_Event] = []
-    for log in logs:
-        found += [(log, event) for event in await log.sieve.last(log.store, count)]
-    found.sort(key=_time)
-    for item in found[-count:] if count else ():
+async def _each(events: Sequence[LogEvent]) -> AsyncIterator[LogEvent]:
+    for item in events:
         yield item
 
 
-async def _merged(logs: Sequence[Followed]) -> AsyncIterator[_Event]:
-    """Yield the events of all logs in the order of their times, as they are read."""
-    readings = [_events(log) for log in logs]
-    heads = [await anext(reading, None) for reading in readings]
-    while True:
-        ready = [item for item in heads if item is not None]
-        if not ready:
-            return
-        first = min(ready, key=_time)
-        yield first
-        index = next(number for number, item in enumerate(heads) if item is first)
-        heads[index] = await anext(readings[index], None)
-
-
-async def _events(log: Followed) -> AsyncIterator[_Event]:
-    async for page in log.sieve.pages(log.store):
-        for event in page.events:
-            yield log, event
-
-
-async def _grouped(past: AsyncIterator[_Event], writer: _Writer) -> AsyncIterator[_Event]:
+async def _grouped(past: AsyncIterator[LogEvent], writer: _Writer) -> AsyncIterator[LogEvent]:
     """Yield events by group, the groups in the order in which they begin."""
-    groups: dict[str, list[_Event]] = {}
+    groups: dict[str, list[LogEvent]] = {}
     count = 0
     async for item in past:
         count += 1
@@ -299,11 +218,6 @@ async def _grouped(past: AsyncIterator[_Event], writer: _Writer) -> AsyncIterato
             yield item
 
 
-def _time(item: _Event) -> tuple[object, str, Position]:
-    log, event = item
-    return event.commit.time, log.origin.place.configuration.name, event.position
-
-
 # Counts
 
 
@@ -313,9 +227,7 @@ async def _write_count(
     counts: Counter[str] = Counter()
     for log in logs:
         group = grouping(wish.group_by, log.origin.aliases) if wish.group_by else None
-        # The index counts a whole log only, so its end is left open where it was not asked for.
-        sieve = log.sieve if wish.filters.stop else _open_ended(log.sieve)
-        counts.update(await count_events(log.store, sieve, group))
+        counts.update(await count_events(log.store, log.asked, group))
     if not wish.group_by:
         total = counts[""]
         console.json({"count": total}) if is_json else console.data(str(total))
@@ -325,10 +237,3 @@ async def _write_count(
         console.json({"count": counts.total(), "by": wish.group_by, "groups": dict(rows)})
     else:
         console.table((wish.group_by, "events"), [(name, f"{count:,}") for name, count in rows])
-
-
-def _open_ended(sieve: Sieve) -> Sieve:
-    return replace(
-        sieve,
-        selections=tuple(msgspec.structs.replace(item, stop=END) for item in sieve.selections),
-    )

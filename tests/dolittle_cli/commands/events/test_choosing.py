@@ -257,24 +257,6 @@ def test_a_cursor_of_another_store_is_refused(
     assert "is of another event log" in capsys.readouterr().err
 
 
-@pytest.fixture
-def application(kitchen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An application of two microservices, each with events of its own, by turns."""
-    (tmp_path / "dolittle.toml").write_text('[application]\nname = "restaurant"\n')
-    bar = tmp_path / "bar"
-    (bar / "bar").mkdir(parents=True)
-    (bar / "dolittle.toml").write_text('[microservice]\nname = "bar"\n')
-    (bar / "bar" / "__init__.py").write_text(
-        "from dolittle import event_type\n\n\n@event_type\nclass DrinkServed:\n    drink: str\n"
-    )
-    for number in range(2):
-        assert main(["events", "append", "OrderTaken", "--source", "T", f"guests={number}"]) == 0
-        assert main(["events", "append", "DrinkServed", "--source", "T", f"drink={number}",
-                     "--project", str(bar)]) == 0  # fmt: skip
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_tail_shows_all_microservices_of_an_application_in_order_of_time(
     application: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -307,14 +289,6 @@ def test_a_cursor_file_holds_the_places_of_all_of_them(
     capsys.readouterr()
     assert len(shown(capsys, "tail", "--cursor-file", "seen")) == 4
     assert shown(capsys, "tail", "--cursor-file", "seen") == []
-
-
-def test_list_of_an_application_names_its_microservices(
-    application: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    capsys.readouterr()
-    assert main(["events", "list"]) == 1
-    assert "--project (bar, kitchen)" in capsys.readouterr().err
 
 
 def test_on_40_columns_an_event_takes_three_lines_and_no_id_is_cut(log: Path) -> None:

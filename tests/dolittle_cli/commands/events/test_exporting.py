@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ import duckdb
 import jq
 import pytest
 
+from dolittle.execution import ExecutionContext
+from dolittle.runtime.configuration import load_configuration
+from dolittle.runtime.opening import open_store
+from dolittle.store import Commit, EventToCommit
 from dolittle_cli.main import main
 
 
@@ -128,3 +133,55 @@ def test_jq_reads_an_export(log: Path) -> None:
     assert main(["events", "export", "--to-file", "out.jsonl"]) == 0
     program = jq.compile('select(.type == "DishPrepared") | .content.dish')
     assert program.input_text(Path("out.jsonl").read_text()).all() == ["Taco", "Crème"]
+
+
+@pytest.fixture
+def whole(log: Path) -> Path:
+    """A log whose last commit has a dish for each of two chefs, with an order between them."""
+
+    async def commit() -> None:
+        store = await open_store(load_configuration(log), "development")
+        events = (
+            EventToCommit("dish-prepared", "Bar", b'{"dish":"Nachos","chef":"Bob"}'),
+            EventToCommit("OrderTaken", "Bar", b'{"guests":1,"note":""}'),
+            EventToCommit("dish-prepared", "Bar", b'{"dish":"Olives","chef":"Eve"}'),
+        )
+        await store.commit(Commit("three", events, ExecutionContext()))
+        await store.close()
+
+    asyncio.run(commit())
+    return log
+
+
+def test_what_a_choice_cuts_out_of_commits_is_counted(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["events", "export", "--where", 'content.chef == "Bob"', "--to-file", "b"]) == 0
+    note = capsys.readouterr().err.splitlines()[-1]
+    assert note.startswith("1 commit without 2 events that nothing chose")
+    assert "--whole-commits" in note
+    assert main(["events", "import", "b", "--tenant", "north"]) == 1
+    printed = capsys.readouterr().err
+    assert "line 1: commit three lacks 2 of its 3 events" in printed
+    assert "hint: export the same again with --whole-commits" in printed
+    assert main(["events", "export", "--from", "4"]) == 0
+    assert "1 commit without 1 event that" in capsys.readouterr().err
+    assert main(["events", "export"]) == 0
+    assert "without" not in capsys.readouterr().err
+
+
+def test_whole_commits_come_whole_once_and_can_be_imported(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--type", "DishPrepared", "--source", "Bar", "--whole-commits"]
+    lines = exported(capsys, *words)
+    assert [line["position"] for line in lines] == [3, 4, 5]
+    assert [line["position"] for line in exported(capsys, "--from", "4", "--whole-commits")] == [
+        3,
+        4,
+        5,
+    ]
+    assert main(["events", "export", *words, "--to-file", "bar.jsonl"]) == 0
+    assert "without" not in capsys.readouterr().err
+    assert main(["events", "import", "bar.jsonl", "--tenant", "north"]) == 0
+    assert "3 events in 1 commit: 1 commit imported" in capsys.readouterr().err
