@@ -71,11 +71,9 @@ class Batch:
             # What others appended since the batch was made is known now.
             self._position, self._time_us = self._log.own.position, self._log.own.time_us
         try:
-            known = self._made.get(commit.id) or self._stored(commit.id)
+            known = self._made.get(commit.id) or self._stored(commit.id, self._log.own.address)
             if known is not None:
-                if not is_same_commit(commit, known.events):
-                    raise CommitIdReused(commit.id)
-                answer = msgspec.structs.replace(known, is_repeat=True)
+                answer = _as_repeat(commit, known)
             else:
                 check_expected(
                     commit.expected, {stream: self._version(stream) for stream in commit.expected}
@@ -86,11 +84,11 @@ class Batch:
         else:
             self._answers.append((reply, answer))
 
-    def _stored(self, commit_id: str) -> CommittedEvents | None:
+    def _stored(self, commit_id: str, end: int) -> CommittedEvents | None:
         address = self._lookup.commit_address(commit_id)
         if address is None:
             return None
-        stored = self._log.segments.line_at(address, self._log.own.address)
+        stored = self._log.segments.line_at(address, end)
         return CommittedEvents(tuple(events_of(stored)), stored.next_position)
 
     def _version(self, stream: tuple[str, str]) -> int:
@@ -133,6 +131,25 @@ class Batch:
             address += len(line)
         self.is_readable = True
 
+    def holds(self, commit_id: str) -> bool:
+        """Tell whether a commit is to be written with this batch."""
+        return commit_id in self._made
+
+    def answer_repeat(self, commit: Commit, reply: Reply) -> None:
+        """Answer at once a commit that was stored before this batch, if it was.
+
+        Raises:
+            StoreDamaged: What is stored of it is damaged.
+            OSError: It cannot be read.
+        """
+        known = self._stored(commit.id, self._log.mark().address)
+        if known is None:
+            return
+        try:
+            reply.set_result(_as_repeat(commit, known))
+        except CommitIdReused as error:
+            reply.set_exception(error)
+
     def answer(self) -> None:
         """Answer everyone whose commit is on disk."""
         for reply, answer in self._answers:
@@ -143,3 +160,9 @@ class Batch:
         for reply, answer in self._answers:
             if answer.events[0].position < self._log.own.position:
                 reply.set_result(answer)
+
+
+def _as_repeat(commit: Commit, known: CommittedEvents) -> CommittedEvents:
+    if not is_same_commit(commit, known.events):
+        raise CommitIdReused(commit.id)
+    return msgspec.structs.replace(known, is_repeat=True)

@@ -155,8 +155,16 @@ class Index:
 
     def commit_address(self, commit_id: str) -> int | None:
         """Return where a commit's line begins."""
-        value = self._chain.get(_key(_COMMIT, commit_id))
+        value = self._chain.get(commit_order(commit_id))
         return _number(value) if value else None
+
+    def greatest_commit(self) -> bytes:
+        """Return the :func:`commit_order` of the last commit by that order; empty: there is none.
+
+        A commit behind it is not in the index, which is known without asking for it.
+        """
+        key = self._chain.at_or_before(_behind(_COMMIT)).key
+        return key if key.startswith(_COMMIT) else b""
 
     def version(self, stream: tuple[str, str]) -> int:
         """Return how many events an aggregate instance has."""
@@ -258,7 +266,7 @@ class Index:
         """Add a tail that begins where the index ends, and end what :meth:`begin` began."""
         new: dict[bytes, bytes] = {_INDEXED: _FIVE.pack(*indexed)}
         for commit_id, address in tail.commits.items():
-            new[_key(_COMMIT, commit_id)] = _packed(address)
+            new[commit_order(commit_id)] = _packed(address)
         for stream, version in tail.versions.items():
             new[_key(_VERSION, *stream)] = _packed(version)
         for correlation, addresses in tail.correlations.items():
@@ -304,6 +312,11 @@ class Index:
         for begin in range(0, len(addresses), _ROW_ADDRESSES_MAX):
             part = addresses[begin : begin + _ROW_ADDRESSES_MAX]
             new[prefix + _packed(part[0])] = _packed(part[-1]) + _steps(part)
+
+
+def commit_order(commit_id: str) -> bytes:
+    """Return what commit ids are ordered by in the index: their length, then themselves."""
+    return _key(_COMMIT, commit_id)
 
 
 def _key(kind: bytes, *names: str) -> bytes:

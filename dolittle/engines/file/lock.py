@@ -38,24 +38,35 @@ class WriteLock:
         self._fd = files.open(folder / "lock", os.O_RDWR | os.O_CREAT)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, *, is_taken: bool = False) -> Iterator[None]:
         """Hold the lock for a ``with`` block.
+
+        Args:
+            is_taken: Whether :meth:`take` has taken it.
 
         Raises:
             StoreBusy: Another process held it for longer than ``wait_s_max``.
         """
-        if not self._files.try_lock(self._fd):
+        if not is_taken and not self.take():
             self._wait()
         try:
             yield
         finally:
-            self._files.unlock(self._fd)
+            self.let_go()
+
+    def take(self) -> bool:
+        """Take the lock at once, or return ``False``."""
+        return self._files.try_lock(self._fd)
+
+    def let_go(self) -> None:
+        """Let go of what :meth:`take` has taken."""
+        self._files.unlock(self._fd)
 
     def _wait(self) -> None:
         # flock(2) can wait by itself, but not for a bounded time in a thread.
         began = time.monotonic()
         pause_s = _PAUSE_S_MIN
-        while not self._files.try_lock(self._fd):
+        while not self.take():
             waited_s = time.monotonic() - began
             if waited_s >= self._wait_s_max:
                 raise StoreBusy(self._folder, self._wait_s_max)

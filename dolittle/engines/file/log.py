@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from dolittle.engines.file.files import Files, write_all
-from dolittle.engines.file.line import seed_of
-from dolittle.engines.file.recovery import Scan, cut_tail, scan
-from dolittle.engines.file.segments import BLOCK_BYTES, FOLDER, Segments, segment_path
+from dolittle.engines.file.line import decode, is_intact, seed_of
+from dolittle.engines.file.recovery import Scan, cut_tail, raw_lines, scan
+from dolittle.engines.file.segments import BLOCK_BYTES, FOLDER, Segment, Segments, segment_path
 from dolittle.engines.file.synced import Mark, Synced
 from dolittle.errors import StoreDamaged
 from dolittle.execution import Clock
@@ -48,8 +49,9 @@ class Log:
         self._segment_bytes = segment_bytes
         self._seed = seed_of(store_id)
         self._fd: int | None = None
-        self._fd_path: Path | None = None
+        self._fd_segment: Segment | None = None
         self._own = Mark()
+        self._own_count = -1
         self._seen_inode = 0
         self._has_failed = False
         self._synced: Synced | None = None
@@ -109,18 +111,36 @@ class Log:
             OSError: The disk failed; nothing was acknowledged that is not there.
         """
         assert self._synced is not None
+        if self._is_latest():
+            return
         if not self.segments.all:
             self._begin_segment(0)
-        mark = self._synced.read()
+        count, mark = self._synced.count(), self._synced.read()
         stat = self._files.stat(self.segments.last.path)
         if mark is None or mark.inode != stat.st_ino:
             self.segments.refresh()
             stat = self._files.stat(self.segments.last.path)
         whole = self.segments.last.base + stat.st_size
         if mark is not None and _describes(mark, stat) and mark.address == whole:
-            self._own = mark
+            self._own, self._own_count = mark, count
             return
         self._recover(mark)
+
+    def _is_latest(self) -> bool:
+        """Tell whether nothing at all has changed since this log was last at its end.
+
+        That nobody has published is known from one word, and the open file tells the rest.
+        """
+        assert self._synced is not None
+        if self._fd is None or self._own_count < 0 or self._synced.count() != self._own_count:
+            return False
+        stat = self._files.fstat(self._fd)
+        return _describes(self._own, stat) and stat.st_nlink > 0
+
+    @property
+    def is_others_turn(self) -> bool:
+        """Whether somebody else has published since this log was last at its end."""
+        return self._synced is None or self._synced.count() != self._own_count
 
     def _recover(self, mark: Mark | None) -> None:
         synced_address = mark.address if mark is not None else 0
@@ -159,6 +179,18 @@ class Log:
             write_all(self._files, self._writable(), block, offset)
             offset += len(block)
 
+    def unsettled_ids(self) -> set[str]:
+        """Return the ids of commits behind the mark, which nobody was told are stored."""
+        mark, segment = self.mark(), self.segments.last
+        begin = max(mark.address - segment.base, 0)
+        size = self._files.stat(segment.path).st_size
+        found: set[str] = set()
+        for _, line in raw_lines(self.segments, segment, size, begin):
+            if is_intact(line.removesuffix(b"\n"), self._seed):
+                with contextlib.suppress(ValueError):
+                    found.add(decode(line).commit)
+        return found
+
     def append(self, data: bytes) -> None:
         """Write whole lines behind the end and sync them. Needs the lock; not yet readable.
 
@@ -181,6 +213,7 @@ class Log:
             self._has_failed = True
             assert self._synced is not None
             self._synced.publish(self._own._replace(mtime_ns=0))
+            self._own_count = -1
             raise SyncFailed(str(error)) from error
 
     def cut_back(self) -> None:
@@ -212,6 +245,7 @@ class Log:
         self._own = mark
         self._seen_inode = mark.inode
         self._synced.publish(mark)
+        self._own_count = self._synced.count()
 
     def _roll(self) -> None:
         """Seal the last segment and begin the next one."""
@@ -232,13 +266,13 @@ class Log:
         self.segments.refresh()
 
     def _writable(self) -> int:
-        path = self.segments.last.path
-        if self._fd is None or self._fd_path != path:
+        segment, known = self.segments.last, self._fd_segment
+        if self._fd is None or (known is not segment and known != segment):
             if self._fd is not None:
                 self._files.close(self._fd)
                 self._fd = None
-            self._fd = self._files.open(path, os.O_RDWR)
-            self._fd_path = path
+            self._fd = self._files.open(segment.path, os.O_RDWR)
+        self._fd_segment = segment
         return self._fd
 
     def sync(self) -> None:

@@ -18,6 +18,7 @@ from dolittle.engines.file.index import (
     Index,
     Indexed,
     SealedSegment,
+    commit_order,
     is_passing,
 )
 from dolittle.engines.file.line import SUM_END, StoredCommit
@@ -77,6 +78,8 @@ class Lookup:
         self._is_writable = is_writable
         self._mutex = threading.RLock()
         self._versions: dict[tuple[str, str], int] = {}
+        # Of the commits before the tail; ids mostly sort by time, so most new ones lie behind it.
+        self._greatest: bytes | None = None
         self._last_sum = 0
         self._remembered: set[int] = set()
         self._is_closed = False
@@ -119,6 +122,7 @@ class Lookup:
     def _tail_behind(self, indexed: Indexed) -> Tail:
         place = self._index.last_place()
         self._last_sum = indexed.last_sum
+        self._greatest = None
         return Tail(indexed.address, indexed.position, place.address if place else -PLACE_BYTES)
 
     def _check_against_log(self) -> None:
@@ -249,6 +253,7 @@ class Lookup:
         self._versions.update(tail.versions)
         last_place = tail.places[-1].address if tail.places else tail.last_place
         self._tail = Tail(tail.end, tail.position, last_place)
+        self._greatest = None
 
     def _rebase(self, indexed: Indexed, mark: Mark) -> None:
         """Begin the tail anew where the index now ends."""
@@ -293,6 +298,10 @@ class Lookup:
             address = self._tail.commits.get(commit_id)
             if address is not None:
                 return address
+            if self._greatest is None:
+                self._greatest = self._index.greatest_commit()
+            if commit_order(commit_id) > self._greatest:
+                return None
             return self._index.commit_address(commit_id)
 
     def version(self, stream: tuple[str, str]) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Final, Protocol
 
 from dolittle.store import CommittedEvents
 
@@ -29,6 +30,29 @@ class Reply(Protocol):
     def set_exception(self, exception: BaseException | None, /) -> None:
         """Answer with an error."""
         ...
+
+
+class ThreadReply(Future[CommittedEvents]):
+    """A reply to a thread, which remembers whether the thread waits for its answers."""
+
+    def result(self, timeout: float | None = None) -> CommittedEvents:
+        """Return the answer, as any future does."""
+        _thread.awaits = True
+        return super().result(timeout)
+
+    @staticmethod
+    def is_awaited_here() -> bool:
+        """Tell whether this thread has asked for an answer since this was called before.
+
+        One that hands over several and then waits gains by having them written at once. The
+        main thread is left out, for Ctrl-C may interrupt it anywhere.
+        """
+        awaits = getattr(_thread, "awaits", False)
+        _thread.awaits = False
+        return awaits and threading.current_thread() is not threading.main_thread()
+
+
+_thread: Final = threading.local()
 
 
 class LoopReply:

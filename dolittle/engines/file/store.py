@@ -18,7 +18,8 @@ from dolittle.engines.file.log import SEGMENT_BYTES, Log, SyncFailed
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.opening import check_sealed, identified, take_folder
 from dolittle.engines.file.reading import Reader
-from dolittle.engines.file.replies import LoopReply, Reply
+from dolittle.engines.file.replies import LoopReply, ThreadReply
+from dolittle.engines.file.turns import TurnOfLoop
 from dolittle.engines.file.verify import Finding, Progress, Verification
 from dolittle.engines.file.wake import Sender, Waiters
 from dolittle.engines.file.writer import Writer
@@ -103,8 +104,10 @@ class FileStore:
             self._waiters = Waiters(folder, lambda: self._log.mark().position, new_id())
             self._sender: Sender | None = None
             self._writer: Writer | None = None
+            self._turn_of_loop: TurnOfLoop
             if lock is not None:
                 self._writer = Writer(folder, lock, self._log, self._lookup, clock, self._on_commit)
+                self._turn_of_loop = TurnOfLoop(self._writer)
             undo.pop_all()
 
     @classmethod
@@ -214,9 +217,10 @@ class FileStore:
     # Committing -----------------------------------------------------------------------------
 
     def submit(self, commit: Commit) -> Future[CommittedEvents]:
-        """Queue a commit from any thread; the future answers as :meth:`commit` does.
+        """Commit from any thread; the future answers as :meth:`commit` does.
 
-        Waits while the queue is full.
+        Waits while the queue is full. In a thread that asks for each answer before it commits
+        again, the commit may be written at once, and its future be done already.
 
         Raises:
             CommitTooLarge: Over a limit.
@@ -225,11 +229,13 @@ class FileStore:
             StoreDamaged: Stored events are damaged.
             StoreClosed: The store was closed.
         """
-        future: Future[CommittedEvents] = Future()
-        self._queue(commit, future)
-        return future
+        writer, commit = self._checked(commit)
+        reply = ThreadReply()
+        if not (ThreadReply.is_awaited_here() and writer.write_now(commit, reply)):
+            writer.submit(commit, reply)
+        return reply
 
-    def _queue(self, commit: Commit, reply: Reply) -> None:
+    def _checked(self, commit: Commit) -> tuple[Writer, Commit]:
         if self._is_closed:
             raise StoreClosed(self._folder)
         check_size(commit)
@@ -238,18 +244,19 @@ class FileStore:
             raise StoreReadOnly(self._folder, self._read_only_reason)
         if self.damage is not None:
             raise self.damage
-        self._writer.submit(commit, reply)
+        return self._writer, commit
 
     async def commit(self, commit: Commit) -> CommittedEvents:
         """Append a commit, atomically; return when it is durable. See the port for what it raises.
 
         A commit whose task is cancelled may have been made all the same.
         """
+        writer, commit = self._checked(commit)
         reply = LoopReply()
-        if self._writer is not None and self._writer.is_full:
-            await asyncio.to_thread(self._queue, commit, reply)
-        else:
-            self._queue(commit, reply)
+        if writer.is_full:
+            await asyncio.to_thread(writer.submit, commit, reply)
+        elif not self._turn_of_loop.add(commit, reply):
+            writer.submit(commit, reply)
         return await reply.future
 
     def _on_commit(self) -> None:
@@ -360,6 +367,8 @@ class FileStore:
         if self._is_closed:
             return
         self._is_closed = True
+        if self._writer is not None:
+            self._turn_of_loop.hand_over()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

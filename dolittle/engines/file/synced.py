@@ -90,10 +90,9 @@ class Synced:
                 return Mark(*slot[:-1])
         return None
 
-    def position(self) -> int:
-        """Return the mark's position alone, 0 if there is no mark."""
-        mark = self.read()
-        return mark.position if mark else 0
+    def count(self) -> int:
+        """Return what changes whenever anyone publishes a mark; costs less than reading it."""
+        return self._words[_COUNT] if self._trusted else -1
 
     def publish(self, mark: Mark) -> None:
         """Let every reader of every process see a mark. Needs the writers' lock."""

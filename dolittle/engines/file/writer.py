@@ -1,9 +1,17 @@
-"""The one thread of a store object that writes: takes what is queued, writes once, syncs once."""
+"""Who writes, and when: one at a time, everything that waits at once, with a single sync.
+
+Mostly that is a thread of its own, which takes what is queued. Whoever commits alone, on a disk
+that is quick, writes by itself: to hand one commit over and its answer back takes longer than to
+write it.
+"""
 
 from __future__ import annotations
 
+import enum
+import math
 import queue
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -35,6 +43,16 @@ BATCH_BYTES_MAX: Final = 8 * 1024 * 1024
 IDLE_S: Final = 0.2
 """After this long without a commit the tail goes into the index."""
 
+QUICK_S: Final = 0.001
+"""Who commits writes by itself only while writing and syncing take less than this.
+
+So long an event loop may stand still: no longer than a slow callback of the program's own.
+"""
+
+_QUICK_BYTES_MAX: Final = 256 * 1024
+_SHARE_OF_LAST: Final = 0.125
+"""How much the latest batch counts in what the disk is known to take."""
+
 
 class Waiting(NamedTuple):
     """A commit in the queue."""
@@ -44,8 +62,15 @@ class Waiting(NamedTuple):
     reply: Reply
 
 
+class _Token(enum.Enum):
+    """What stands in the queue beside commits."""
+
+    END = enum.auto()
+    LOOK = enum.auto()
+
+
 class Writer:
-    """Commits for any number of threads. The thread starts with the first commit."""
+    """Commits for any number of threads. Its own starts when there is something for it to do."""
 
     def __init__(
         self,
@@ -63,13 +88,20 @@ class Writer:
         self._clock = clock
         self._on_commit = on_commit
         # A C queue and not a condition: nobody wakes the writer but to hand something over.
-        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
-        self._next: Waiting | None = None
+        self._queue: queue.SimpleQueue[Waiting | _Token] = queue.SimpleQueue()
+        self._next: Waiting | _Token | None = None
         self._room = threading.Condition()
         self._entering = 0
+        # Commits in the queue or taken from it, and not answered yet.
+        self._under_way = 0
+        # Held by whoever writes; what is in the queue is written before anything else.
+        self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_asleep = False
+        self._has_written = False
         self._is_closing = False
         self._poison = ""
+        self._batch_s = math.inf
 
     @property
     def is_full(self) -> bool:
@@ -82,17 +114,65 @@ class Writer:
         Raises:
             StoreClosed: Nothing is written any more.
         """
-        size = sum([len(event.content) for event in commit.events])
         with self._room:
             if self.is_full:
                 self._wait_for_room()
-            self._raise_if_closed()
-            self._queue.put(Waiting(commit, size, reply))
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="dolittle-writer", daemon=True
-                )
-                self._thread.start()
+            self._enqueue(_waiting(commit, reply))
+
+    def enqueue(self, commit: Commit, reply: Reply) -> None:
+        """Queue a commit that was checked, without waiting for room.
+
+        Raises:
+            StoreClosed: Nothing is written any more.
+        """
+        with self._room:
+            self._enqueue(_waiting(commit, reply))
+
+    def _enqueue(self, waiting: Waiting | _Token) -> None:
+        self._raise_if_closed()
+        if waiting is not _Token.LOOK:
+            self._under_way += 1
+        self._queue.put(waiting)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="dolittle-writer", daemon=True)
+            self._thread.start()
+
+    def write_now(self, commit: Commit, reply: Reply) -> bool:
+        """Write a commit that was checked in this thread, if nothing speaks against it.
+
+        Returns:
+            Whether the reply was answered. Otherwise nothing was done: others are about to
+            write, the disk is slow, or there is much to catch up with.
+        """
+        waiting = _waiting(commit, reply)
+        if not self._may_write_now(waiting) or not self._turn.acquire(blocking=False):
+            return False
+        try:
+            # Looked at with the turn: what was queued before goes first.
+            if self._under_way or self._poison or self._is_closing:
+                return False
+            if not self._lock.take():
+                return False
+            if reply.set_running_or_notify_cancel():
+                self._write([waiting], is_locked=True)
+            else:
+                self._lock.let_go()
+            self._has_written = True
+            if self._is_asleep or self._lookup.is_flush_due:
+                # Only the thread brings the tail into the index.
+                with self._room:
+                    self._enqueue(_Token.LOOK)
+        finally:
+            self._turn.release()
+        return True
+
+    def _may_write_now(self, waiting: Waiting) -> bool:
+        return (
+            self._batch_s < QUICK_S
+            and not self._under_way
+            and waiting.size < _QUICK_BYTES_MAX
+            and self._lookup.lag_bytes(self._log.mark()) < _QUICK_BYTES_MAX
+        )
 
     def _wait_for_room(self) -> None:
         # Counted before looking, so that whoever makes room afterwards sees it.
@@ -119,56 +199,89 @@ class Writer:
 
     def _serve(self) -> None:
         while True:
-            taken = self._take()
-            if taken is None:
+            first = self._first()
+            if first is _Token.END:
                 return
-            if taken:
-                self._write(taken)
-            if self._lookup.is_flush_due or not (taken or self._has_next()):
-                self._lookup.flush(self._log.mark())
+            with self._turn:
+                taken = self._take(first) if isinstance(first, Waiting) else []
+                if taken:
+                    self._write_queued(taken)
+                is_idle = not (taken or self._has_next() or self._has_written)
+                self._has_written = False
+                if self._lookup.is_flush_due or (is_idle and first is None):
+                    self._lookup.flush(self._log.mark())
 
-    def _take(self) -> list[Waiting] | None:
-        """Wait for commits and take them; an empty list: idle for a while; ``None``: the end."""
-        waiting, self._next = self._next, None
-        if waiting is None:
+    def _write_queued(self, taken: list[Waiting]) -> None:
+        try:
+            self._write(taken)
+        finally:
+            with self._room:
+                self._under_way -= len(taken)
+            deliver(waiting.reply for waiting in taken)
+
+    def _first(self) -> Waiting | _Token | None:
+        """Wait for something in the queue; ``None``: there was nothing for a while."""
+        first, self._next = self._next, None
+        if first is not None:
+            return first
+        if self._lookup.has_tail:
             try:
-                waiting = self._queue.get(timeout=IDLE_S if self._lookup.has_tail else None)
+                return self._queue.get(timeout=IDLE_S)
             except queue.Empty:
-                return []
+                return None
+        self._is_asleep = True
+        try:
+            # Whoever wrote by itself before it could see the thread asleep.
+            return _Token.LOOK if self._lookup.has_tail else self._queue.get()
+        finally:
+            self._is_asleep = False
+
+    def _take(self, first: Waiting) -> list[Waiting]:
+        """Take what is queued behind the first commit, as much as goes into one batch."""
         taken: list[Waiting] = []
-        size = 0
-        while waiting is not None:
+        size, left_out, waiting = 0, 0, first
+        while True:
             size += waiting.size
-            if taken and (size > BATCH_BYTES_MAX or len(taken) >= BATCH_COMMITS_MAX):
-                self._next = waiting
-                break
             # Whoever was cancelled before its turn is left out; after it, nobody is.
             if waiting.reply.set_running_or_notify_cancel():
                 taken.append(waiting)
-            if not self._has_next():
+            else:
+                left_out += 1
+            if self._queue.empty():
                 break
-            waiting = self._queue.get()
-        else:
-            # The end stands behind everything else: nothing is queued after closing has begun.
-            if not taken:
-                return None
-            self._queue.put(None)
-        if self._entering:
+            following = self._queue.get()
+            if following is _Token.LOOK:
+                break
+            if (
+                isinstance(following, _Token)
+                or size + following.size > BATCH_BYTES_MAX
+                or len(taken) >= BATCH_COMMITS_MAX
+            ):
+                self._next = following
+                break
+            waiting = following
+        if self._entering or left_out:
             with self._room:
+                self._under_way -= left_out
                 self._room.notify_all()
         return taken
 
     def _has_next(self) -> bool:
         return self._next is not None or not self._queue.empty()
 
-    def _write(self, taken: list[Waiting]) -> None:
+    def _write(self, taken: list[Waiting], *, is_locked: bool = False) -> None:
+        """Write commits as one batch and answer each; needs the turn.
+
+        Args:
+            taken: The commits.
+            is_locked: The lock is held already; it is let go of.
+        """
         batch = Batch(self._log, self._lookup, self._clock)
         if self._poison:
             self._fail(taken, StoreClosed(self._folder, self._poison))
-            deliver(waiting.reply for waiting in taken)
             return
         try:
-            with self._lock.held():
+            with self._lock.held(is_taken=is_locked):
                 self._write_locked(batch, taken)
         except StoreError as error:
             self._fail(taken, error)
@@ -180,8 +293,6 @@ class Writer:
             raise
         else:
             batch.answer()
-        finally:
-            deliver(waiting.reply for waiting in taken)
         if batch.is_readable:
             self._on_commit()
 
@@ -195,6 +306,7 @@ class Writer:
         if not batch.has_lines:
             return
         batch.has_begun = True
+        began = time.perf_counter()
         try:
             self._log.append(batch.data())
         except OSError as error:
@@ -205,12 +317,18 @@ class Writer:
             raise
         except SyncFailed as error:
             raise OSError(f"the sync failed: {error}") from error
+        taken_s = time.perf_counter() - began
+        if self._batch_s < math.inf:
+            taken_s = self._batch_s + _SHARE_OF_LAST * (taken_s - self._batch_s)
+        self._batch_s = taken_s
         batch.take_in()
 
     def _refuse(self, batch: Batch, taken: list[Waiting], error: OSError) -> None:
         """Answer after an error of the disk, and write no more where the outcome is unknown."""
         refusal: DolittleError
         batch.answer_repeats()
+        if not batch.has_begun:
+            self._answer_undecided(batch, taken)
         if not batch.has_begun and error.errno in FULL:
             refusal = StoreFull(self._folder)
         elif not batch.has_begun and error.errno in READ_ONLY:
@@ -221,6 +339,26 @@ class Writer:
             return
         refusal.__cause__ = error
         self._fail(taken, refusal)
+
+    def _answer_undecided(self, batch: Batch, taken: list[Waiting]) -> None:
+        """Answer repeats of what is stored, where the disk failed before the batch was decided."""
+        waiting = [each for each in taken if not (each.reply.done() or batch.holds(each.commit.id))]
+        if not waiting:
+            return
+        try:
+            self._lookup.catch_up(self._log.mark())
+            unsettled = self._log.unsettled_ids()
+            for each in waiting:
+                batch.answer_repeat(each.commit, each.reply)
+                if not each.reply.done() and each.commit.id in unsettled:
+                    # It was tried before, and what became of it is not known until there is room.
+                    reason = "an earlier try of it is not settled yet"
+                    each.reply.set_exception(CommitOutcomeUnknown(each.commit.id, reason))
+        except (OSError, StoreError) as error:
+            for each in waiting:
+                if not each.reply.done():
+                    unknown = CommitOutcomeUnknown(each.commit.id, f"the disk failed ({error})")
+                    each.reply.set_exception(unknown)
 
     def _poison_with(self, reason: str, taken: list[Waiting], *, is_outcome_known: bool) -> None:
         """Write no more, and tell everyone who waits."""
@@ -242,15 +380,13 @@ class Writer:
 
     def _drained(self) -> list[Waiting]:
         """Empty the queue, but for its end."""
-        queued = [self._next] if self._next is not None else []
+        found: list[Waiting | _Token] = [self._next] if self._next is not None else []
         self._next = None
         while not self._queue.empty():
-            waiting = self._queue.get()
-            if waiting is None:
-                self._queue.put(None)
-                break
-            queued.append(waiting)
-        return queued
+            found.append(self._queue.get())
+        if _Token.END in found:
+            self._queue.put(_Token.END)
+        return [each for each in found if isinstance(each, Waiting)]
 
     def _fail(self, taken: list[Waiting], error: DolittleError) -> None:
         for waiting in taken:
@@ -261,8 +397,15 @@ class Writer:
         """Finish what is queued, bring the tail into the index, end the thread."""
         with self._room:
             if not self._is_closing:
-                self._queue.put(None)
+                self._queue.put(_Token.END)
             self._is_closing = True
             self._room.notify_all()
         if self._thread is not None:
             self._thread.join()
+        with self._turn:
+            # Whoever is just writing by itself has finished.
+            pass
+
+
+def _waiting(commit: Commit, reply: Reply) -> Waiting:
+    return Waiting(commit, sum([len(event.content) for event in commit.events]), reply)
