@@ -3,7 +3,8 @@
 ::
 
     field   = name ":" type [ "=" default | limits [ ":default=" default ] ]
-    type    = ( scalar | value | "list[" type "]" | "dict[str," type "]" | enum ) [ "?" ]
+    type    = ( scalar | value | "list[" entry "]" | "dict[str," entry "]" | enum ) [ "?" ]
+    entry   = type [ limits ]
     scalar  = str | int | float | bool | Decimal | date | datetime | UUID
     value   = the class of a value object
     enum    = "enum(" word, … ")"
@@ -20,13 +21,18 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
 
-from dolittle.limits import Constraint
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.scaffold.layout import Node, call
-from dolittle_cli.scaffold.limits import has_limits, parse_limits, parted, value_of
+from dolittle_cli.scaffold.limits import (
+    constrained,
+    has_limits,
+    parse_limits,
+    parted,
+    value_of,
+)
 from dolittle_cli.scaffold.names import check_field_name
-from dolittle_cli.scaffold.samples import sample
 from dolittle_cli.scaffold.type_grammar import TypeParser
+from dolittle_cli.scaffold.typed_field import Part, TypedField
 from dolittle_cli.scaffold.types import (
     Code,
     Constrained,
@@ -102,64 +108,58 @@ def parse_field(
             hint=f"write name:type or name:type=default, e.g. {_example(name)}",
         )
     check_field_name(name, taken=taken)
-    type_text, sign, behind = _behind_type(rest)
-    parser = TypeParser(name, type_text.replace(" ", ""), values or {})
+    typed = TypedField(text)
+    found, end = TypeParser(typed, len(name) + 1, values or {}).parse()
     own_name = owner + "".join(part[:1].upper() + part[1:] for part in name.split("_"))
-    of = named_enums(parser.parse(), own_name)
-    default_text: str | None = behind if sign == "=" else None
+    of = named_enums(found, own_name)
+    sign, behind = text[end : end + 1], Part(text[end + 1 :], end + 1)
+    default_text: Part | None = behind if sign == "=" else None
     if sign == ":":
-        limits, default_text = parse_limits(name, of, parted(behind))
-        of = _constrained(name, of, limits)
-    elif sign and has_limits(behind):
-        raise WrongUsage(
-            f"field {name!r}: a limit stands behind the default",
-            hint=f"put the default last: {name}:{type_text}:{_turned(behind)}",
+        limits, default_text = parse_limits(typed, of, parted(behind.text, behind.at))
+        of = constrained(typed, of, limits, behind.at)
+    elif sign and has_limits(behind.text):
+        first = parted(behind.text, behind.at)[1]
+        raise typed.wrong(
+            first.at,
+            "a limit stands behind the default",
+            f"put the default last: {text[:end]}:{_turned(behind)}",
         )
     default = Code("None") if isinstance(of, Maybe) else None
     if default_text is not None:
-        default = _default(name, of, default_text)
+        default = _default(typed, of, default_text)
     return _short(Field(name, of, default), own_name)
 
 
-def _behind_type(text: str) -> tuple[str, str, str]:
-    """Part a type from what follows it: neither ``:`` nor ``=`` is in a type."""
-    found = re.search("[:=]", text)
-    if found is None:
-        return text, "", ""
-    return text[: found.start()], found[0], text[found.end() :]
-
-
-def _turned(behind: str) -> str:
-    default, *limits = parted(behind)
+def _turned(behind: Part) -> str:
+    default, *limits = (item.text for item in parted(behind.text, behind.at))
     return ":".join([*limits, f"default={default}"])
 
 
-def _constrained(name: str, of: FieldType, limits: Constraint) -> FieldType:
-    """Return a type with its limits, if a value for a test can be made up within them."""
-    if not limits.given():
-        return of
-    if isinstance(of, Maybe):
-        return Maybe(_constrained(name, of.item, limits))
-    found = Constrained(of, limits)
-    if sample(found, name.replace("_", " ")) is None:
-        raise WrongUsage(
-            f"field {name!r}: no value that fits its limits could be made up, for its test",
-            hint=f"give one: {name}:…:example=VALUE"
-            if isinstance(of, Scalar)
-            else "ask for fewer entries here, and change it in the generated file",
-        )
-    return found
-
-
 def _short(field: Field, alias: str) -> Field:
-    """Give a constrained type a name of its own where it is too long for the field's line."""
+    """Give constrained types names of their own where the field's line is too long.
+
+    First those of its entries, then its own too.
+    """
     default = f" = {field.default.node}" if field.default else ""
     of = field.type
-    if len(f"{field.name}: {annotation(of).node}{default}") <= INLINE_CHARACTERS_MAX:
-        return field
-    if isinstance(of, Maybe) and isinstance(of.item, Constrained):
-        return replace(field, type=Maybe(replace(of.item, alias=alias)))
-    return replace(field, type=replace(of, alias=alias)) if isinstance(of, Constrained) else field
+    for is_named in (False, True):
+        if len(f"{field.name}: {annotation(of).node}{default}") > INLINE_CHARACTERS_MAX:
+            of = _named(field.type, alias, is_named=is_named)
+    return replace(field, type=of)
+
+
+def _named(of: FieldType, alias: str, *, is_named: bool) -> FieldType:
+    """Name the constrained types of entries, and with ``is_named`` the outermost one too."""
+    match of:
+        case Maybe(item):
+            return replace(of, item=_named(item, alias, is_named=is_named))
+        case Listed(item) | Mapped(item):
+            return replace(of, item=_named(item, f"{alias}Entry", is_named=True))
+        case Constrained(item):
+            inner = _named(item, alias, is_named=True)
+            return replace(of, item=inner, alias=alias if is_named else "")
+        case _:
+            return of
 
 
 def is_field(text: str) -> bool:
@@ -167,25 +167,26 @@ def is_field(text: str) -> bool:
     return ":" in text
 
 
-def _default(field: str, of: FieldType, text: str) -> Code:
+def _default(field: TypedField, of: FieldType, part: Part) -> Code:
+    text = part.text
     if len(text) > DEFAULT_CHARACTERS_MAX:
-        raise WrongUsage(
-            f"field {field!r}: a default has at most {DEFAULT_CHARACTERS_MAX} characters, "
-            f"this one has {len(text)}",
-            hint="give a short one, and change it in the generated file",
+        raise field.wrong(
+            part.at,
+            f"a default has at most {DEFAULT_CHARACTERS_MAX} characters, this one has {len(text)}",
+            "give a short one, and change it in the generated file",
         )
     try:
         found = _value(of, text)
     except (ValueError, InvalidOperation) as error:
         wanted = "value of the enum" if enums(of) else annotation(without_limits(of)).node
-        raise WrongUsage(
-            f"field {field!r}: the default {text!r} is no {wanted}", hint=_default_hint(of)
-        ) from error
+        reason = f"the default {text!r} is no {wanted}"
+        raise field.wrong(part.at, reason, _default_hint(of)) from error
     broken = _broken_limit(of, text)
     if broken:
-        raise WrongUsage(
-            f"field {field!r}: the default does not fit its limits: {broken}",
-            hint="change the default or the limit",
+        raise field.wrong(
+            part.at,
+            f"the default does not fit its limits: {broken}",
+            "change the default or the limit",
         )
     return found
 

@@ -8,7 +8,8 @@
            | pattern                             of str
            | example                             of all of these but list and dict
 
-A value goes on until the next ``:name=``, so that it may hold colons and equals signs.
+A value goes on until the next ``:name=``, so that it may hold colons and equals signs. Those of an
+entry, ``list[str:pattern=^[a-z]+$]``, also end at the bracket that closes no class of characters.
 """
 
 from __future__ import annotations
@@ -20,8 +21,17 @@ from typing import Any, Final
 
 from dolittle.errors import suggest
 from dolittle.limits import Constraint
-from dolittle_cli.errors import WrongUsage
-from dolittle_cli.scaffold.types import FieldType, Listed, Mapped, Maybe, Scalar, annotation
+from dolittle_cli.scaffold.samples import sample
+from dolittle_cli.scaffold.typed_field import Part, TypedField, WrongField
+from dolittle_cli.scaffold.types import (
+    Constrained,
+    FieldType,
+    Listed,
+    Mapped,
+    Maybe,
+    Scalar,
+    annotation,
+)
 
 LIMIT_CHARACTERS_MAX: Final = 80
 """Characters of a limit's value."""
@@ -42,9 +52,20 @@ _OTHER_NAMES: Final = {
 _ITEM: Final = re.compile(rf":(?=(?:{'|'.join((*_ALL, DEFAULT))})=)")
 
 
-def parted(text: str) -> list[str]:
-    """Part what stands behind a field's type into ``name=value``, without the first colon."""
-    return _ITEM.split(text)
+def parted(text: str, at: int) -> list[Part]:
+    """Part what stands behind a field's type into ``name=value``.
+
+    Args:
+        text: Without the first colon.
+        at: Where it begins in the field's text.
+    """
+    parts: list[Part] = []
+    begin = 0
+    for found in [*_ITEM.finditer(text), None]:
+        end = found.start() if found else len(text)
+        parts.append(Part(text[begin:end], at + begin))
+        begin = found.end() if found else end
+    return parts
 
 
 def has_limits(text: str) -> bool:
@@ -52,42 +73,97 @@ def has_limits(text: str) -> bool:
     return _ITEM.search(text) is not None
 
 
-def parse_limits(field: str, of: FieldType, items: list[str]) -> tuple[Constraint, str | None]:
-    """Read the limits of a field; return them and the text of its default.
+def end_of_limits(text: str, at: int) -> int:
+    """Return where the limits of an entry end: at its closing bracket, or with the text.
+
+    A bracket of a pattern's class of characters, ``[a-z]``, or behind a backslash ends nothing.
 
     Args:
-        field: Its name, for messages.
+        text: A field's.
+        at: Where the limits begin.
+    """
+    class_at = -1
+    while at < len(text):
+        sign = text[at]
+        if sign == "\\":
+            at += 1
+        elif class_at < 0 and sign == "[":
+            class_at = at + (2 if text.startswith("^", at + 1) else 1)
+        elif sign == "]" and class_at < 0:
+            return at
+        elif sign == "]" and at > class_at:  # as its first sign, it is one of the class
+            class_at = -1
+        at += 1
+    return len(text)
+
+
+def parse_limits(
+    field: TypedField, of: FieldType, items: list[Part]
+) -> tuple[Constraint, Part | None]:
+    """Read the limits of a field or an entry; return them and the text of the default.
+
+    Args:
+        field: What they belong to.
         of: Its type.
         items: As they are typed: ``ge=0``.
 
     Raises:
-        WrongUsage: A limit does not exist, does not fit the type, is no value, comes twice, or
+        WrongField: A limit does not exist, does not fit the type, is no value, comes twice, or
             together they leave nothing.
     """
     given: dict[str, Any] = {}
-    default: str | None = None
+    default: Part | None = None
     leaf = of.item if isinstance(of, Maybe) else of
     for item in items:
-        name, equals, text = item.partition("=")
+        name, equals, text = item.text.partition("=")
         if not equals and name in fitting(leaf):
-            raise WrongUsage(f"field {field!r}: {name} has no value", hint=f"write {name}=…")
+            raise field.wrong(item.at, f"{name} has no value", f"write {name}=…")
         if not equals or name not in (*_ALL, DEFAULT):
-            raise _unknown(field, name if equals else item, leaf)
+            raise _unknown(field, name if equals else item.text, leaf, item.at)
         if name in given or (name == DEFAULT and default is not None):
-            raise WrongUsage(f"field {field!r}: {name} is given twice", hint="leave one of them")
+            raise field.wrong(item.at, f"{name} is given twice", "leave one of them")
+        value = Part(text, item.at + len(name) + 1)
         if len(text) > LIMIT_CHARACTERS_MAX:
-            raise WrongUsage(
-                f"field {field!r}: the value of {name} has {len(text)} characters, "
-                f"and at most {LIMIT_CHARACTERS_MAX} fit",
-                hint="give a shorter one",
+            reason = (
+                f"the value of {name} has {len(text)} characters, "
+                f"and at most {LIMIT_CHARACTERS_MAX} fit"
             )
+            raise field.wrong(value.at, reason, "give a shorter one")
         if name == DEFAULT:
-            default = text
+            default = value
         else:
-            given[name] = _value(field, leaf, name, text)
+            given[name] = _value(field, leaf, name, value)
     limits = Constraint(**given)
-    _check(field, limits)
+    _check(field, limits, items[0].at)
     return limits, default
+
+
+def constrained(field: TypedField, of: FieldType, limits: Constraint, at: int) -> FieldType:
+    """Return a type with its limits, if a value for a test can be made up within them.
+
+    Args:
+        field: What has the type.
+        of: The type.
+        limits: None may be given; then the type is returned.
+        at: Where the limits begin.
+
+    Raises:
+        WrongField: No value can be made up.
+    """
+    if not limits.given():
+        return of
+    if isinstance(of, Maybe):
+        return Maybe(constrained(field, of.item, limits, at))
+    found = Constrained(of, limits)
+    if sample(found, field.name.replace("_", " ")) is None:
+        raise field.wrong(
+            at,
+            "no value that fits its limits could be made up, for its test",
+            f"give one: {field.name}:…:example=VALUE"
+            if isinstance(of, Scalar)
+            else "ask for fewer entries here, and change it in the generated file",
+        )
+    return found
 
 
 def fitting(of: FieldType) -> tuple[str, ...]:
@@ -113,50 +189,50 @@ def value_of(name: str, text: str) -> Any:
     return makers[name](text)
 
 
-def _value(field: str, of: FieldType, name: str, text: str) -> Any:
+def _value(field: TypedField, of: FieldType, name: str, part: Part) -> Any:
+    kind_of = str(annotation(of).node)
     if name not in fitting(of):
-        kind = annotation(of).node
-        raise WrongUsage(
-            f"field {field!r}: the limit {name} means nothing for {_article(str(kind))} {kind}",
-            hint=f"for that there is: {', '.join(fitting(of)) or 'none'}",
+        raise field.wrong(
+            part.at - len(name) - 1,
+            f"the limit {name} means nothing for {_article(kind_of)} {kind_of}",
+            f"for that there is: {', '.join(fitting(of)) or 'none'}",
         )
     if name in _LENGTHS:
         kind = "int"
     else:
         assert isinstance(of, Scalar)  # what fits a list or a dict is a length
         kind = "str" if name == "pattern" else of.name
+    text = part.text
     try:
         return value_of(kind, text)
     except (ValueError, InvalidOperation) as error:
         unknown = re.search(r":(\w*)(=|$)", text)
         if unknown is not None and kind != "str":
-            raise _unknown(field, unknown[1], of) from error
+            raise _unknown(field, unknown[1], of, part.at + unknown.start(1)) from error
         wanted = "text" if kind == "str" else kind
         hint = f"e.g. {name}={_EXAMPLES[kind]}"
         if "=" in text:
-            hint += f"; a default stands last: {field}:{annotation(of).node}:…:default=VALUE"
-        raise WrongUsage(f"field {field!r}: {name}={text} is no {wanted}", hint=hint) from error
+            hint += f"; a default stands last: {field.name}:{kind_of}:…:default=VALUE"
+        raise field.wrong(part.at, f"{name}={text} is no {wanted}", hint) from error
 
 
-def _check(field: str, limits: Constraint) -> None:
+def _check(field: TypedField, limits: Constraint, at: int) -> None:
     reason = limits.contradiction()
     if reason:
-        raise WrongUsage(f"field {field!r}: {reason}", hint="change one of the limits")
+        raise field.wrong(at, reason, "change one of the limits")
     if limits.example is not None and limits.violation(limits.example):
-        raise WrongUsage(
-            f"field {field!r}: the example does not fit: {limits.violation(limits.example)}",
-            hint="give one that does",
-        )
+        reason = f"the example does not fit: {limits.violation(limits.example)}"
+        raise field.wrong(at, reason, "give one that does")
 
 
-def _unknown(field: str, name: str, of: FieldType) -> WrongUsage:
+def _unknown(field: TypedField, name: str, of: FieldType, at: int) -> WrongField:
     better = _OTHER_NAMES.get(name.lower())
     names = fitting(of)
     if not names:
         hint = f"{_article(str(annotation(of).node))} {annotation(of).node} has no limits"
     else:
         hint = f"did you mean {better}?" if better else suggest(name, [*names, DEFAULT])
-    return WrongUsage(f"field {field!r}: there is no limit {name!r}", hint=hint)
+    return field.wrong(at, f"there is no limit {name!r}", hint)
 
 
 def _article(noun: str) -> str:

@@ -10,7 +10,8 @@ FIELDS_HELP = (
     "Fields: name:type or name:type=default. "
     "Types: str int float bool Decimal date datetime UUID, list[str], dict[str,int], "
     "enum(new,paid) and value objects, each with ? where it may be absent. Limits stand behind the "
-    "type: quantity:int:ge=1:default=1. Put these in quotes: 'note:str?'."
+    "type, those of entries in the brackets: quantity:int:ge=1:default=1, sizes:list[int:ge=1]. "
+    "Put these in quotes: 'note:str?'."
 )
 
 FieldsArgument = Annotated[

@@ -194,10 +194,13 @@ def without_limits(of: FieldType) -> FieldType:
 
 
 def limits_of(of: FieldType) -> list[Constrained]:
-    """Return the constrained types that the generated module must define an alias for."""
+    """Return the constrained types that the generated module must define an alias for.
+
+    Those of entries come first, since the others are made of them.
+    """
     match of:
         case Constrained(alias=alias, module=""):
-            return [of, *limits_of(of.item)] if alias else limits_of(of.item)
+            return [*limits_of(of.item), *([of] if alias else [])]
         case Listed(item) | Mapped(item) | Maybe(item):
             return limits_of(item)
         case _:

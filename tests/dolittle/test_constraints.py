@@ -196,6 +196,7 @@ def test_constraints_stand_in_schemas() -> None:
         "minItems": 1,
         "maxItems": 2,
     }
+    assert order["notes"]["additionalProperties"] == {"type": "string", "minLength": 1}
     line = components.schemas["Line"]["properties"]
     assert line["sku"] == {"type": "string", "pattern": r"^[A-Z]{2}-\d+$", "examples": ["AB-1"]}
     assert line["quantity"] == {"type": "integer", "minimum": 1, "maximum": 10, "default": 1}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +14,20 @@ from hypothesis import strategies as st
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.scaffold.fields import parse_field, parse_fields
 from dolittle_cli.scaffold.samples import sample, stored_sample, typed_sample
-from dolittle_cli.scaffold.types import Constrained, Field, Valued, annotation, written_out
+from dolittle_cli.scaffold.source import read_source
+from dolittle_cli.scaffold.typed_field import WrongField
+from dolittle_cli.scaffold.types import (
+    Constrained,
+    Field,
+    FieldType,
+    Listed,
+    Mapped,
+    Maybe,
+    Valued,
+    annotation,
+    definitions,
+    written_out,
+)
 
 LINE = Valued("Line", "shop.values.line")
 
@@ -68,6 +84,117 @@ def test_a_long_type_gets_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "a:list[str:pattern=^[a-z]+$]",
+            'a: list[Annotated[str, constraint(pattern="^[a-z]+$")]]',
+        ),
+        ("a:list[ int : ge=1 ]?", None),
+        ("a:list[Decimal:ge=0]=[]", "a: list[Annotated[Decimal, constraint(ge=0)]] = []"),
+        ("a:list[int?:ge=1]", "a: list[Annotated[int, constraint(ge=1)] | None]"),
+        ("a:dict[str,int:ge=1:le=9]", "a: dict[str, Annotated[int, constraint(ge=1, le=9)]]"),
+        (
+            "a:list[list[int:ge=1]]?",
+            "a: list[list[Annotated[int, constraint(ge=1)]]] | None = None",
+        ),
+        (
+            "a:list[int:ge=1]:min_length=1",
+            "a: Annotated[list[Annotated[int, constraint(ge=1)]], constraint(min_length=1)]",
+        ),
+        (
+            r"a:list[str:pattern=^[]\]x]\[$]",
+            r'a: list[Annotated[str, constraint(pattern=r"^[]\]x]\[$")]]',
+        ),
+        (
+            "a:list[str:pattern=^[^]: ]+$:max_length=9]",
+            'a: list[Annotated[str, constraint(max_length=9, pattern="^[^]: ]+$")]]',
+        ),
+    ],
+)
+def test_entries_have_limits_of_their_own(text: str, expected: str | None) -> None:
+    if expected is None:
+        with pytest.raises(WrongUsage, match="there is no limit ' ge'"):
+            written(text)
+    else:
+        field = parse_field(text, "Order")
+        bare = without_aliases(field.type)
+        default = f" = {field.default.node}" if field.default else ""
+        assert f"{field.name}: {annotation(bare).node}{default}" == expected
+
+
+def without_aliases(of: FieldType) -> FieldType:
+    match of:
+        case Constrained(item):
+            return replace(of, item=without_aliases(item), alias="", module="")
+        case Listed(item) | Mapped(item) | Maybe(item):
+            return replace(of, item=without_aliases(item))
+        case _:
+            return of
+
+
+def test_long_types_of_entries_get_names_that_are_defined_before_they_are_used() -> None:
+    text = r"emails:list[str:pattern=^[^@\s]+@[^@\s]+$:max_length=100]:min_length=1:max_length=50"
+    field = parse_field(text, "Order")
+    assert str(annotation(field.type).node) == "OrderEmails"
+    assert [(name, str(node)) for name, node in definitions([field])["aliases"]] == [
+        (
+            "OrderEmailsEntry",
+            r'Annotated[str, constraint(max_length=100, pattern=r"^[^@\s]+@[^@\s]+$")]',
+        ),
+        (
+            "OrderEmails",
+            "Annotated[list[OrderEmailsEntry], constraint(min_length=1, max_length=50)]",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("tags:list[strr]", "strr"),
+        ("tags:list[str:gee=3]", "gee"),
+        ("tags:list[str:min_length=1:max_length=x]", "x]"),
+        ("tags:dict[str,int:ge=5:pattern=x]", "pattern"),
+        ("tags:list[int:ge=1:default=3]", "3]"),
+        ("tags:list[int:ge=3:le=2]", "ge"),
+        ("size:int:ge=1:default=0", "0"),
+        ("size:int=x", "x"),
+        ("size:enum(new,new)=new", "new)"),
+        ("size:int:ge=1:lee=2", "lee"),
+    ],
+)
+def test_what_is_wrong_is_marked(text: str, mark: str) -> None:
+    with pytest.raises(WrongField) as refused:
+        parse_field(text, "Order")
+    _, shown, caret = str(refused.value).split("\n")
+    assert shown == f"  {text}"
+    assert text[caret.index("^") - 2 :].startswith(mark)
+    assert refused.value.column == caret.index("^") - 2
+
+
+ENTRY_LIMITS = st.sampled_from(
+    ["int:ge=1", "int:ge=1:lt=50", "str:pattern=^[a-z]+$", r"str:pattern=^\[x\]$", "Decimal:gt=0",
+     "str:min_length=2:max_length=70", "float:multiple_of=0.25", "str:max_length=3:example=x"]
+)  # fmt: skip
+
+
+@given(entry=ENTRY_LIMITS, outer=st.sampled_from(["", ":min_length=1", ":max_length=3"]))
+def test_what_is_typed_is_read_from_the_source_that_is_written(entry: str, outer: str) -> None:
+    fields = [parse_field(f"a:{kind}{entry}]{outer}", "Order") for kind in ("list[", "dict[str,")]
+    for field in fields:
+        made = definitions([field])["aliases"]
+        lines = [f"{name} = {node}" for name, node in made]
+        lines += ["@event_type", "class Order:", f"    a: {annotation(field.type).node}"]
+        with tempfile.TemporaryDirectory() as folder:
+            package = Path(folder) / "shop"
+            package.mkdir()
+            (package / "orders.py").write_text("\n".join(["from decimal import Decimal", *lines]))
+            read = read_source(Path(folder), "shop").event("Order").fields[0]
+        assert without_aliases(read.type) == without_aliases(field.type)
+
+
+@pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
         ("a:bool:ge=1", "the limit ge means nothing for a bool", "there is: none"),
@@ -115,6 +242,26 @@ def test_a_long_type_gets_a_name_of_its_own() -> None:
         ("a:list[Lime]", "no type 'Lime'", "did you mean Line?"),
         ("a:list[Customer]", "no type 'Customer'", "dolittle add value Customer"),
         ("a:Line=x", "the default 'x' is no Line", "Line?"),
+        ("a:list[str:ge=1]", "the limit ge means nothing for a str", "min_length"),
+        ("a:list[int:pattern=x]", "the limit pattern means nothing for an int", "ge, gt"),
+        ("a:list[bool:ge=1]", "the limit ge means nothing for a bool", "none"),
+        ("a:list[Line:min_length=1]", "means nothing for a Line", "none"),
+        ("a:list[enum(x,y):min_length=1]", "means nothing for", "none"),
+        ("a:list[list[int]:ge=1]", "means nothing for a list[int]", "min_length"),
+        ("a:list[int:gee=1]", "there is no limit 'gee'", "ge"),
+        ("a:list[int:]", "there is no limit ''", "ge"),
+        ("a:list[int:ge]", "ge has no value", "ge=…"),
+        ("a:list[int:ge=x]", "ge=x is no int", "ge=1"),
+        ("a:list[int:ge=2:le=1]", "no number is between 2 and 1", "limits"),
+        ("a:list[int:ge=1:ge=2]", "ge is given twice", "leave one"),
+        ("a:list[int:gt=1:lt=2]", "no value that fits its limits", "example=VALUE"),
+        ("a:list[int=1]", "an entry has no default", "a:list[…]=[]"),
+        ("a:dict[str,int:ge=1:default=2]", "an entry has no default", "a:list[…]=[]"),
+        ("a:dict[str:min_length=1,int]", "',' is missing", "quotes"),
+        ("a:list[int:ge=1", "']' is missing", "quotes"),
+        ("a:list[str:pattern=^[a-z+$]", "']' is missing", "a bracket that is meant itself"),
+        ("a:list[str:pattern=]]", "']' is too much", "quotes"),
+        ("a:list[int:ge=1]:ge=1", "means nothing for a list[", "min_length"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(text: str, message: str, hint: str) -> None:
