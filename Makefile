@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench torture mutants walk wheel-test clean
+.PHONY: help demo test check fix reference bench torture mutants walk wheel-test clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -35,6 +35,9 @@ check: $(VENV)/.ready ## Format, lint, import contracts, strict types
 fix: $(VENV)/.ready ## Format, and mend what lint can mend
 	$(RUN) -m ruff format .
 	$(RUN) -m ruff check --fix .
+
+reference: $(VENV)/.ready ## Make docs/reference/cli.md of the commands and of cli.source.md
+	$(RUN) docs/cli_reference.py
 
 bench: $(VENV)/.ready ## Measure, against floors and peers in the same run; BENCH="--quick --only read"
 	$(RUN) -m benchmarks $(BENCH)
