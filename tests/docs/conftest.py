@@ -37,7 +37,7 @@ MATCHED_BY = {
 }
 """What stands for others of its kind in a document, and what it stands for."""
 VARYING = re.compile(
-    "|".join(f"(?P<{k}>{'…' if k == 'anything' else p})" for k, p in MATCHED_BY.items())
+    "|".join(f"(?P<{k}>{'… *' if k == 'anything' else p})" for k, p in MATCHED_BY.items())
 )
 EXIT_CODE = re.compile(r"\(exit code (\d+)\)")
 
