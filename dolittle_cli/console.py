@@ -24,6 +24,8 @@ _PAINT: Final = re.compile(r"\033\[[0-9;]*m")
 """What paints a text and takes no column."""
 
 _CLEAR_LINE: Final = "\r\033[K"
+_CLEAR_BELOW: Final = "\033[J"
+"""Source, of this and of the way back up: ECMA-48, 8.3.39 (ED) and 8.3.13 (CPL)."""
 
 
 class Console:
@@ -47,6 +49,11 @@ class Console:
     def shows_progress(self) -> bool:
         """Whether stderr is a terminal, on which a line can be replaced."""
         return sys.stderr.isatty()
+
+    @property
+    def can_redraw(self) -> bool:
+        """Whether stdout is a terminal on which lines can be replaced."""
+        return self.is_terminal and os.environ.get("TERM") != "dumb"
 
     @property
     def has_colour(self) -> bool:
@@ -110,15 +117,43 @@ class Console:
             rows: A cell for each column.
             prefixes: What stands before each row, all of one width; may be painted.
         """
+        for line in self.table_lines(columns, rows, prefixes=prefixes):
+            self.data(line)
+
+    def table_lines(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        prefixes: Sequence[str] = (),
+    ) -> list[str]:
+        """Return what :meth:`table` writes, line by line."""
         cells = [[printable(cell) for cell in row] for row in rows]
         widths = [
-            max([_width(title), *(_width(row[i]) for row in cells)])
+            max([width_of(title), *(width_of(row[i]) for row in cells)])
             for i, title in enumerate(columns)
         ]
         header = _row([title.upper() for title in columns], widths)
-        self.data((blank(prefixes[0]) if prefixes else "") + self.bold(header))
+        lines = [(blank(prefixes[0]) if prefixes else "") + self.bold(header)]
         for number, row in enumerate(cells):
-            self.data((prefixes[number] if prefixes else "") + _row(row, widths))
+            lines.append((prefixes[number] if prefixes else "") + _row(row, widths))
+        return lines
+
+    def redraw(self, lines: Sequence[str], before: Sequence[str]) -> None:
+        """Replace lines on a terminal's stdout by others, in place.
+
+        Args:
+            lines: What is to be seen now.
+            before: What was written last, with the cursor below it; nothing at first. A line
+                that is wider than the terminal, as it may be since the terminal has been made
+                narrower, takes more than one row.
+        """
+        columns = max(1, shutil.get_terminal_size().columns)
+        rows = sum(max(1, -(-width_of(line) // columns)) for line in before)
+        back = f"\033[{rows}F" if rows else ""
+        text = "".join(f"{line}\n" for line in lines)
+        sys.stdout.write(f"{back}{_CLEAR_BELOW}{text}" if before else text)
+        sys.stdout.flush()
 
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Write names and values, one pair a line, to stdout."""
@@ -156,13 +191,13 @@ class Console:
         """
         if not self.is_terminal:
             return f"{kept}{rest}"
-        room = shutil.get_terminal_size().columns - _width(kept)
-        if _width(rest) <= room:
+        room = shutil.get_terminal_size().columns - width_of(kept)
+        if width_of(rest) <= room:
             return f"{kept}{rest}"
         end = 0
         used = 1
         for character in rest:
-            used += _width(character)
+            used += width_of(character)
             if used > room:
                 break
             end += 1
@@ -204,7 +239,7 @@ def counted(count: int, noun: str) -> str:
 
 def blank(text: str) -> str:
     """Return spaces, as wide as a text that may be painted."""
-    return " " * _width(text)
+    return " " * width_of(text)
 
 
 def printable(text: str) -> str:
@@ -221,12 +256,12 @@ def printable(text: str) -> str:
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     padded = (
-        cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True)
+        cell + " " * (width - width_of(cell)) for cell, width in zip(cells, widths, strict=True)
     )
     return "  ".join(padded).rstrip()
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     """Return how many columns a terminal takes for a text. Source: Unicode Annex 11."""
     if "\033" in text:
         text = _PAINT.sub("", text)

@@ -11,10 +11,11 @@ from dolittle.runtime.event_json import event_json
 from dolittle.store import CommittedEvent, EventStore, Selection
 from dolittle_cli.aliases import Aliases
 from dolittle_cli.commands.events.statistics import (
+    Counted,
     Statistics,
     grouping,
-    statistics_json,
-    write_statistics,
+    tallies_json,
+    write_tallies,
 )
 from dolittle_cli.console import Console, printable
 from dolittle_cli.errors import WrongUsage
@@ -52,18 +53,18 @@ async def compare_places(place: Place, text: str, *, as_json: bool) -> None:
     if as_json:
         console.json(
             {
-                "types": statistics_json(by_type, "type", ALL),
-                "sources": statistics_json(by_source, "source", ALL),
+                "types": tallies_json([Counted(by_type)], "type", ALL),
+                "sources": tallies_json([Counted(by_source)], "source", ALL),
                 "from": _shown(ends[0], aliases, place.tenant),
                 "to": _shown(ends[1], aliases, place.tenant),
                 "differing": {name: list(pair) for name, pair in differing.items()},
             }
         )
         return
-    write_statistics(console, by_type, "type", SHOWN_MAX)
+    write_tallies(console, [Counted(by_type)], "type", SHOWN_MAX)
     if by_source.total is not None:
         console.data("")
-        write_statistics(console, by_source, "source", SHOWN_MAX)
+        write_tallies(console, [Counted(by_source)], "source", SHOWN_MAX)
     _write_differing(console, ends, differing)
 
 

@@ -124,9 +124,9 @@ async def show_statistics(
         logs = await open_logs(stack, console, places, filters, tells_whole=True)
         counted = [await _counted(log, group, is_one=len(logs) == 1) for log in logs]
     if as_json:
-        console.json(_json(counted, group, count))
+        console.json(tallies_json(counted, group, count))
         return
-    _write(console, counted, group, count)
+    write_tallies(console, counted, group, count)
     groups = sum(len(item.statistics.tallies) for item in counted)
     if groups > count:
         console.note(f"{groups - count:,} more; for all of them: -n {groups}")
@@ -162,24 +162,45 @@ async def _look_up(statistics: Statistics, store: EventStore, types: frozenset[s
                 break
 
 
-def write_statistics(console: Console, statistics: Statistics, group: Group, count: int) -> None:
+def write_tallies(console: Console, counted: Sequence[Counted], group: Group, count: int) -> None:
     """Write a table for people, with a line for all together at its end."""
-    _write(console, [Counted(statistics)], group, count)
-
-
-def _write(console: Console, counted: Sequence[Counted], group: Group, count: int) -> None:
-    total = _total(counted)
-    if total is None:
+    table = table_of(counted, group, count)
+    if table is None:
         console.note("no events")
         return
+    console.table(table.titles, table.rows, prefixes=table.prefixes)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Tallies for people.
+
+    Attributes:
+        titles: Of the group, the number of events, their share, how often, the first, the last.
+        rows: A cell for each title; the largest group first, all together last.
+        prefixes: What stands before each row.
+    """
+
+    titles: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    prefixes: list[str]
+
+
+def table_of(counted: Sequence[Counted], group: Group, count: int) -> Table | None:
+    """Return at most ``count`` groups of all logs as a table; ``None`` where nothing was counted.
+
+    Where there is more than one group, there is a row more, for all together.
+    """
+    total = total_of(counted)
+    if total is None:
+        return None
     found = _ordered(counted)
     rows = [_row(name, tally, total.events) for _, name, tally in found[:count]]
     prefixes = [item.prefix for item, _, _ in found[:count]]
     if len(found) > 1:
         rows.append(_row("all", total, total.events))
         prefixes.append(blank(prefixes[0]))
-    titles = (group, "events", "share", "per second", "first", "last")
-    console.table(titles, rows, prefixes=prefixes)
+    return Table((group, "events", "share", "per second", "first", "last"), rows, prefixes)
 
 
 def _ordered(counted: Sequence[Counted]) -> list[tuple[Counted, str, Tally]]:
@@ -190,7 +211,8 @@ def _ordered(counted: Sequence[Counted]) -> list[tuple[Counted, str, Tally]]:
     return sorted(found, key=lambda row: (-row[2].events, row[1], row[0].microservice))
 
 
-def _total(counted: Sequence[Counted]) -> Tally | None:
+def total_of(counted: Sequence[Counted]) -> Tally | None:
+    """Return what is known of all events together; ``None`` where there are none."""
     total: Tally | None = None
     for item in counted:
         if item.statistics.total is not None:
@@ -205,16 +227,12 @@ def _row(name: str, tally: Tally, total: int) -> tuple[str, ...]:
     return (name, f"{tally.events:,}", share, rate, *times)
 
 
-def statistics_json(statistics: Statistics, group: Group, count: int) -> dict[str, Any]:
+def tallies_json(counted: Sequence[Counted], group: Group, count: int) -> dict[str, Any]:
     """Return the keys ``by``, ``events``, ``groups``, ``first``, ``last`` and ``tallies``.
 
     A tally has ``name events per_second first last``; of several logs ``microservice`` too.
     """
-    return _json([Counted(statistics)], group, count)
-
-
-def _json(counted: Sequence[Counted], group: Group, count: int) -> dict[str, Any]:
-    total, found = _total(counted), _ordered(counted)
+    total, found = total_of(counted), _ordered(counted)
     return {
         "by": group,
         "events": total.events if total else 0,
