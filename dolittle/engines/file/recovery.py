@@ -34,7 +34,6 @@ class Scan(NamedTuple):
         attested: What was on disk, as the intact lines say: a position.
         proven_end: The offset before which a line proves that everything was on disk.
         damage: What is wrong at ``end``, if that place had been on disk.
-        reason: Why the line at ``end`` is none, if there are bytes behind ``end``.
     """
 
     size: int
@@ -44,7 +43,6 @@ class Scan(NamedTuple):
     attested: int
     proven_end: int
     damage: StoreDamaged | None
-    reason: str
 
     @property
     def is_torn(self) -> bool:
@@ -85,15 +83,13 @@ def scan(files: Files, segments: Segments, seed: int, synced_address: int) -> Sc
     if not time_us and segment.base:
         time_us = _last_time(segments, seed, segment.base)
     damage = None
-    if size > offset:
-        proof = _proof_behind(segments, segment, offset, size, seed)
-        if proof > position:
-            what = f"{reason}, and a later line proves that it had been stored"
-            damage = segments.damage(segment.base + offset, what, position)
-    if damage is None and synced_address > segment.base + offset:
-        reason = reason or "stored events are missing at the end of the log"
-        damage = segments.damage(segment.base + offset, reason, position)
-    return Scan(size, offset, position, time_us, attested, proven_end, damage, reason)
+    if _proof_behind(segments, segment, offset, size, seed) > position:
+        what = f"{reason}, and a later line proves that it had been stored"
+        damage = segments.damage(segment.base + offset, what)
+    elif synced_address > segment.base + offset:
+        what = reason or "stored events are missing at the end of the log"
+        damage = segments.damage(segment.base + offset, what)
+    return Scan(size, offset, position, time_us, attested, proven_end, damage)
 
 
 def reason_against(line: bytes, seed: int, position: int) -> str:
@@ -113,8 +109,6 @@ def _proof_behind(segments: Segments, segment: Segment, offset: int, size: int, 
     """Return the greatest position that an intact line behind a bad place calls synced."""
     greatest = 0
     for _, line in raw_lines(segments, segment, size, offset):
-        if not line.endswith(b"\n"):
-            continue
         begin = 0
         # A damaged newline makes one line of two; the second is as good a witness as any.
         while begin >= 0:
@@ -140,10 +134,7 @@ def raw_lines(
     """Yield each line with its newline and its offset; the last one may have none."""
     rest = b""
     begin = offset
-    while offset < size:
-        block = segments.read(segment, offset, min(BLOCK_BYTES, size - offset))
-        if not block:
-            break
+    while block := segments.read(segment, offset, min(BLOCK_BYTES, size - offset)):
         offset += len(block)
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
