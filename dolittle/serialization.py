@@ -10,7 +10,7 @@ import msgspec
 from dolittle.constraints import violation_of
 from dolittle.errors import PayloadDoesNotFit, UnreadableEvent, suggest
 from dolittle.events import EventContext, EventType, event_type_of
-from dolittle.store import CommittedEvent
+from dolittle.store import CommittedEvent, UnbuiltEvents
 
 NESTING_MAX: Final = 64
 """How deep JSON from outside may nest."""
@@ -95,6 +95,29 @@ class EventTypes:
             raise UnreadableEvent(
                 event.position, event.type_id, event.generation, str(error)
             ) from error
+
+    def decode_all(self, events: Sequence[CommittedEvent]) -> list[Any]:
+        """Turn stored events into their classes; half the cost of asking for each of a page.
+
+        Raises:
+            UnreadableEvent: For the first that cannot be decoded, as :meth:`decode` does.
+        """
+        encoded = events.encoded if isinstance(events, UnbuiltEvents) else events
+        by_id = self._by_id
+        decoded: list[Any] = []
+        append = decoded.append
+        try:
+            for event in encoded:
+                _, event_type, decoder = by_id[event.type_id]
+                if event.generation == event_type.generation:
+                    append(decoder.decode(event.content))
+                else:
+                    append(self.decode(events[len(decoded)]))
+        except (msgspec.MsgspecError, ValueError, TypeError, KeyError):
+            # Asked once more, and said with its position.
+            self.decode(events[len(decoded)])
+            raise
+        return decoded
 
     def _upcast(self, event: CommittedEvent, cls: type, event_type: EventType) -> Any:
         steps = self._upcasters.get(event.type_id, ())

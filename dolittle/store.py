@@ -7,6 +7,7 @@ engine: they can be compared and handed back, never computed with.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
@@ -127,6 +128,39 @@ class CommittedEvent(msgspec.Struct, frozen=True, gc=False):
         return f"{self.commit.id}/{self.index}"
 
 
+class EncodedEvent(Protocol):
+    """What it takes to decode an event: its type, its generation, and its content.
+
+    ``content`` may be a view into what was read (``msgspec.Raw``), to be decoded and let go of.
+    """
+
+    @property
+    def type_id(self) -> str:
+        """The stored id of the event type."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """The generation that was stored."""
+        ...
+
+    @property
+    def content(self) -> bytes:
+        """One JSON object, encoded."""
+        ...
+
+
+class UnbuiltEvents(Sequence[CommittedEvent]):
+    """Events of a page, all of which are built when somebody looks at one."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def encoded(self) -> Sequence[EncodedEvent]:
+        """What it takes to decode each of them; for this none is built."""
+
+
 class CommittedEvents(msgspec.Struct, frozen=True):
     """The answer to a commit.
 
@@ -188,7 +222,8 @@ class Page(NamedTuple):
     """Some selected events in order, and where reading goes on behind them.
 
     ``next_position`` has also passed events that were looked at and not selected, so that a
-    reader of rare events makes progress. ``events`` may be empty.
+    reader of rare events makes progress. ``events`` may be empty, and they may be
+    :class:`UnbuiltEvents`.
     """
 
     events: Sequence[CommittedEvent]

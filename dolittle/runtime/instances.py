@@ -21,6 +21,7 @@ from dolittle.store import (
     EventStore,
     Selection,
     Stream,
+    UnbuiltEvents,
 )
 
 A = TypeVar("A", bound=AggregateRoot)
@@ -175,13 +176,21 @@ class AggregateInstance(Generic[A]):
 
     def _fold(self, instance: A, events: Sequence[CommittedEvent]) -> None:
         """Fold stored events; those without an ``@on`` method count and are not decoded."""
-        event_types = self._microservice.event_types
-        class_of, decode, folds = event_types.class_of, event_types.decode, self._declaration.folds
+        event_types, folds = self._microservice.event_types, self._declaration.folds
+        encoded = events.encoded if isinstance(events, UnbuiltEvents) else events
+        fold_of = {
+            type_id: folds.get(event_types.class_of(type_id) or object)
+            for type_id in {event.type_id for event in encoded}
+        }
+        if all(fold_of.values()):
+            for value in event_types.decode_all(events):
+                folds[type(value)](instance, value)
+                instance._version += 1
+            return
         for event in events:
-            cls = class_of(event.type_id)
-            fold = folds.get(cls) if cls is not None else None
+            fold = fold_of[event.type_id]
             if fold is not None:
-                fold(instance, decode(event))
+                fold(instance, event_types.decode(event))
             instance._version += 1
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -29,6 +31,13 @@ SUM_END: Final = len(PREFIX) + 8
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """More than the largest commit can take, names and all; a longer line is no line."""
 
+_LONG_LINE_BYTES: Final = 2048
+"""From here on looking at a line in place is cheaper than copying it; measured."""
+
+_SUMMED: Final = PREFIX + b"%08x"
+_HEAD: Final = itemgetter(slice(0, SUM_END))
+_COVERED: Final = itemgetter(slice(SUM_END, None))
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -44,7 +53,7 @@ class StoredContext(msgspec.Struct, omit_defaults=True, gc=False):
 class StoredEvent(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """One event within a line. The order of the fields is the order in the line."""
 
-    type: str
+    type_id: str = msgspec.field(name="type")
     generation: int = 1
     source: str
     aggregate: str = ""
@@ -115,7 +124,7 @@ def store(commit: Commit, place: Place, versions: Sequence[int]) -> StoredCommit
         context=stored if stored.version or stored.environment or stored.claims else None,
         events=[
             StoredEvent(
-                type=event.type_id,
+                type_id=event.type_id,
                 generation=event.generation,
                 source=event.source,
                 aggregate=event.aggregate,
@@ -146,13 +155,32 @@ def is_intact(line: bytes, seed: int) -> bool:
     return line[:SUM_END] == b"%b%08x" % (PREFIX, zlib.crc32(line[SUM_END:], seed))
 
 
-def are_intact(lines: Sequence[bytes], seed: int) -> bool:
-    """Tell whether all of some lines are intact; costs less than asking for each."""
-    crc32 = zlib.crc32
-    for line in lines:  # noqa: SIM110 - a generator costs half as much again
-        if line[:16] != b'{"sum":"%08x' % crc32(line[16:], seed):
-            return False
-    return True
+def count_intact(lines: bytes, seed: int) -> int:
+    """Return how many lines there are, with newlines between, or 0 if any is not intact.
+
+    Where lines are long it costs half of asking for each, and somewhat less where not.
+    """
+    first_bytes = lines.find(b"\n")
+    if first_bytes < 0 or first_bytes >= _LONG_LINE_BYTES:
+        return _count_intact_long(lines, seed)
+    each = lines.split(b"\n")
+    # The sums are compared at once, digit by digit: an upper-case digit is a flipped bit.
+    sums = tuple(map(zlib.crc32, map(_COVERED, each), repeat(seed)))
+    return len(each) if b"".join(map(_HEAD, each)) == (_SUMMED * len(each)) % sums else 0
+
+
+def _count_intact_long(lines: bytes, seed: int) -> int:
+    """Do it without a copy of any line, which costs more than its checksum."""
+    crc32, find, view = zlib.crc32, lines.find, memoryview(lines)
+    count, begin = 0, 0
+    while begin <= len(lines):
+        end = find(b"\n", begin)
+        end = len(lines) if end < 0 else end
+        covered = begin + SUM_END
+        if lines[begin:covered] != _SUMMED % crc32(view[covered:end], seed):
+            return 0
+        count, begin = count + 1, end + 1
+    return count
 
 
 def decode_all(lines: bytes) -> list[StoredCommit]:
@@ -216,7 +244,7 @@ def events_of(stored: StoredCommit, indexes: Sequence[int] | None = None) -> lis
             position + index,
             header,
             index,
-            event.type,
+            event.type_id,
             event.generation,
             event.source,
             event.aggregate,
@@ -265,7 +293,7 @@ def events_of_all(commits: Sequence[StoredCommit]) -> list[CommittedEvent]:
                 stored.position,
                 header_of(stored),
                 0,
-                event.type,
+                event.type_id,
                 event.generation,
                 event.source,
                 event.aggregate,

@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from dolittle.engines.file.line import StoredCommit, events_of, events_of_all, microseconds
+from dolittle.engines.file.line import StoredCommit, events_of, microseconds
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.synced import Mark
 from dolittle.engines.file.tail import AGGREGATE, SOURCE, TYPE, KnownPlace, Posting
+from dolittle.engines.file.unbuilt import StoredEvents
 from dolittle.errors import StoreDamaged
 from dolittle.store import START, CommittedEvent, Page, Selection
 
 PAGE_EVENTS: Final = 1_000
 PAGE_BYTES: Final = 1024 * 1024
-"""Of content in a page, unless a single commit has more."""
+"""Of lines whose events are in a page, and so of content, unless a single block has more."""
 
 LOOKED_AT_MAX: Final = 4_000
 """Commits after which a page comes even if few events or none were selected."""
@@ -30,8 +31,10 @@ _ENDS_MAX: Final = 64
 _COMMON_SHARE: Final = 4
 """Types that make up more than one in so many events are found by reading everything."""
 
-Batch = tuple[list[StoredCommit], int]
-"""Commits in order, and the position behind what was looked at."""
+Batch = tuple[list[StoredCommit], int, int]
+"""Commits in order, the position behind what was looked at, and the bytes of their lines."""
+
+Events = StoredEvents | list[CommittedEvent]
 
 
 class Reader:
@@ -50,13 +53,13 @@ class Reader:
             StoreDamaged: After the pages before the damage.
         """
         start = max(selection.start, START)
-        page: list[CommittedEvent] = []
+        page: Events = []
         looked_at, size, position, told = 0, 0, start, -1
         damage: StoreDamaged | None = None
         batches = self._batches(selection, start)
         while True:
             try:
-                commits, next_position = next(batches)
+                commits, next_position, line_bytes = next(batches)
             except StopIteration:
                 break
             except StoreDamaged as error:
@@ -64,13 +67,12 @@ class Reader:
                 break
             events = _select(commits, selection, start)
             position = max(start, min(next_position, selection.stop))
-            page += events
+            page = _joined(page, events)
             looked_at += len(commits)
-            size += sum([len(event.content) for event in events])
+            size += line_bytes if events else 0
             while len(page) > PAGE_EVENTS:
-                told = page[PAGE_EVENTS].position
-                yield Page(page[:PAGE_EVENTS], told)
-                page = page[PAGE_EVENTS:]
+                first, page, told = _cut(page)
+                yield Page(first, told)
             if size >= PAGE_BYTES or looked_at >= LOOKED_AT_MAX or len(page) == PAGE_EVENTS:
                 yield Page(page, position)
                 page, looked_at, size, told = [], 0, 0, position
@@ -84,7 +86,7 @@ class Reader:
         head = self._log.mark().position
         if min(head, selection.stop) <= start:
             self._raise_damage(start, selection)
-            yield [], head
+            yield [], head, 0
             return
         postings = self._postings(selection)
         if postings is not None or selection.correlation:
@@ -113,14 +115,14 @@ class Reader:
             commits, damage = self._log.segments.decode_intact(lines, position)
             if commits:
                 position = commits[-1].next_position
-                yield commits, position
+                yield commits, position, len(lines.data)
             if damage is not None:
                 if position >= selection.stop:
                     return
                 raise damage
             if selection.until is not None and commits[-1].time >= selection.until:
                 # Time never goes back: nothing that follows is selected.
-                yield [], mark.position
+                yield [], mark.position, 0
                 return
             address = lines.next_address
 
@@ -193,10 +195,11 @@ class Reader:
             try:
                 for group in _groups(addresses):
                     commits = self._near(group, mark)
-                    yield commits, commits[-1].next_position
+                    line_bytes = _line_bytes(commits)
+                    yield commits, commits[-1].next_position, line_bytes
                     low = group[-1] + 1
                     if _is_behind(commits[-1], selection):
-                        yield [], mark.position
+                        yield [], mark.position, 0
                         return
             except _WrongIndexError:
                 self._rebuild(mark)
@@ -206,7 +209,7 @@ class Reader:
                     raise damage
                 self._note_end(mark)
                 self._raise_damage(mark.position, selection)
-                yield [], mark.position
+                yield [], mark.position, 0
                 return
 
     def _rebuild(self, mark: Mark) -> None:
@@ -365,6 +368,11 @@ def _groups(addresses: list[int]) -> Iterator[list[int]]:
         begin = end
 
 
+def _line_bytes(commits: list[StoredCommit]) -> int:
+    """Return about how many bytes the lines of some commits have."""
+    return sum([len(event.content) for commit in commits for event in commit.events])
+
+
 def _is_behind(commit: StoredCommit, selection: Selection) -> bool:
     """Tell whether nothing after a commit can be selected."""
     is_late = selection.until is not None and commit.time >= selection.until
@@ -375,14 +383,32 @@ def _is_older(commit: StoredCommit, since: datetime | None) -> bool:
     return since is not None and commit.time < since
 
 
-def _select(commits: list[StoredCommit], selection: Selection, start: int) -> list[CommittedEvent]:
+def _joined(page: Events, events: Events) -> Events:
+    """Return the events of a page and those that follow; built only if some are already."""
+    if not page:
+        return events
+    if not events:
+        return page
+    if isinstance(page, StoredEvents) and isinstance(events, StoredEvents):
+        return page.followed_by(events)
+    return [*page, *events]
+
+
+def _cut(page: Events) -> tuple[Events, Events, int]:
+    """Return as many events as a page may have, the others, and the position of those."""
+    if isinstance(page, StoredEvents):
+        return *page.cut(PAGE_EVENTS), page.position_at(PAGE_EVENTS)
+    return page[:PAGE_EVENTS], page[PAGE_EVENTS:], page[PAGE_EVENTS].position
+
+
+def _select(commits: list[StoredCommit], selection: Selection, start: int) -> Events:
     """Return the selected events of some commits."""
     if not commits:
         return []
     is_inside = commits[0].position >= start and commits[-1].next_position <= selection.stop
     is_of_commits = selection.correlation or selection.since or selection.until
     if is_inside and not is_of_commits and _are_all_wanted(commits, selection):
-        return events_of_all(commits)
+        return StoredEvents(commits)
     return [
         event
         for commit in commits
@@ -395,7 +421,7 @@ def _select(commits: list[StoredCommit], selection: Selection, start: int) -> li
 def _are_all_wanted(commits: list[StoredCommit], selection: Selection) -> bool:
     """Tell cheaply whether all events are of the types, the source and the aggregate root."""
     source, root, types = selection.source, selection.aggregate, selection.types
-    if types and not types.issuperset([e.type for commit in commits for e in commit.events]):
+    if types and not types.issuperset([e.type_id for commit in commits for e in commit.events]):
         return False
     if source and not {source}.issuperset([e.source for commit in commits for e in commit.events]):
         return False
@@ -408,5 +434,5 @@ def _wanted(commit: StoredCommit, selection: Selection) -> list[int]:
     return [
         index
         for index, event in enumerate(commit.events)
-        if (not source or event.source == source) and (not types or event.type in types)
+        if (not source or event.source == source) and (not types or event.type_id in types)
     ]

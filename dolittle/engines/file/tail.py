@@ -68,7 +68,7 @@ class Tail:
             self.places.append(place)
         versions, counts = self.versions, self.type_counts
         for event in commit.events:
-            counts[event.type] += 1
+            counts[event.type_id] += 1
             if event.aggregate:
                 versions[event.aggregate, event.source] = event.version
         for posting in postings_of(commit):
@@ -83,7 +83,7 @@ def postings_of(commit: StoredCommit) -> set[Posting]:
     events = commit.events
     found: set[Posting] = {(SOURCE, event.source) for event in events}
     # Of types and aggregate roots a commit has few, however many events it has.
-    found.update([(TYPE, type_id) for type_id in {event.type for event in events}])
+    found.update([(TYPE, type_id) for type_id in {event.type_id for event in events}])
     roots = {event.aggregate for event in events}
     found.update([(AGGREGATE, root) for root in roots if root])
     return found

@@ -189,7 +189,7 @@ class Verification:
             count, total = expected.postings.get(posting, (0, 0))
             expected.postings[posting] = (count + 1, total + address)
         for event in commit.events:
-            expected.type_counts[event.type] = expected.type_counts.get(event.type, 0) + 1
+            expected.type_counts[event.type_id] = expected.type_counts.get(event.type_id, 0) + 1
             if event.aggregate:
                 expected.versions[Stream(event.aggregate, event.source)] = event.version
 

@@ -128,6 +128,27 @@ async def test_an_instance_is_what_its_events_say(open_service) -> None:
     assert by_name.version == 3
 
 
+@aggregate_root
+class Counting(AggregateRoot):
+    versions: list[int] = []  # noqa: RUF012 - copied for each instance
+
+    def count(self, events: int) -> None:
+        for _ in range(events):
+            self.apply(Cleaned())
+
+    @on(Cleaned)
+    def on_cleaned(self, event: Cleaned) -> None:
+        self.versions.append(self.version)
+
+
+async def test_a_method_that_folds_sees_how_many_events_came_before(open_service) -> None:
+    async with open_service(Counting, Cleaned) as service:
+        await service.aggregate(Counting, "Tacos").perform(Counting.count, 3)
+        await service.aggregate(Counting, "Tacos").perform(Counting.count, 2)
+        loaded = await service.aggregate(Counting, "Tacos").load()
+    assert loaded.versions == [0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("ephemeral", [True, False])
 async def test_concurrent_commands_take_turns_and_none_is_lost(open_service, ephemeral) -> None:
     count = 40
