@@ -47,10 +47,9 @@ SEED ?= 1
 torture: $(VENV)/.ready ## Try to make the event store lose something; COUNT=1000000 SEED=1 ONLY=crashes
 	$(RUN) -m tests.torture --count $(COUNT) --seed $(SEED) $(ONLY:%=--only %) $(TORTURE)
 
-mutants: $(VENV)/.ready ## Change the event store's code a little, again and again; do the tests notice?
+mutants: $(VENV)/.ready ## Change the event store's code a little: do the tests notice? MODULE=recovery LIMIT_S=600
 	$(RUN) -m pip install --quiet --group mutants
-	$(VENV)/bin/mutmut run $(MUTANTS)
-	$(VENV)/bin/mutmut results
+	$(RUN) -m tests.mutants $(MODULE) $(LIMIT_S:%=--limit-s %) $(MUTANTS)
 
 wheel-test: $(VENV)/.ready ## Build the wheel, install it into an empty environment, run the demo from there
 	rm -rf dist build/wheel-venv
