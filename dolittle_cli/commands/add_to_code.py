@@ -124,6 +124,7 @@ def generation(
         request("generation", event, fields=fields),
         made=None,
         follow=["dolittle types list", "dolittle run"],
+        changed=f"event {event}",
     )
 
 

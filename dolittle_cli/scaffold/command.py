@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.scaffold.aggregate import CommandMethod, check_command_name, code_of, test_of
@@ -16,6 +16,7 @@ from dolittle_cli.scaffold.plan import Action, FileAction, Plan, read_text
 from dolittle_cli.scaffold.project import Project, event_import, open_project
 from dolittle_cli.scaffold.render import render
 from dolittle_cli.scaffold.source import DeclaredClass
+from dolittle_cli.scaffold.steps import Function
 
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 _PAST: Final = {
@@ -75,7 +76,8 @@ def plan_command(
             f"there is an event {name} already, with fields of its own",
             hint="leave the fields out, or name another event with --event",
         )
-    edited = [_edit_class(project, root, found), _edit_test(project, root, found)]
+    code, fold, test = written_by(project, root, found)
+    edited = [_edit_class(project, root, found, code, fold), _edit_test(project, root, test)]
     files = sorted([*made.files, *edited], key=lambda item: item.path)
     return PlannedCommand(replace(made, files=tuple(files)), found.event, not has_event)
 
@@ -111,14 +113,40 @@ def _has(project: Project, root: DeclaredClass, found: CommandMethod) -> bool:
     return found.name in _members(edit.class_named(root.name))
 
 
-def _edit_class(project: Project, root: DeclaredClass, found: CommandMethod) -> FileAction:
-    path = root.path.relative_to(project.root).as_posix()
-    text = read_text(project.root, path) or ""
+def written_by(
+    project: Project, root: DeclaredClass, found: CommandMethod
+) -> tuple[Function, Function, Function]:
+    """Return the method, the fold and the test that a command is written as.
+
+    Args:
+        project: What it is added to.
+        root: The aggregate root.
+        found: The command.
+
+    Raises:
+        CommandLineError: No test value can be made up.
+    """
     values = code_of(found, root.fields)
     values["head"] = values.pop("definition")
     method = render("command/method.py.jinja", values, project.root).rstrip("\n")
     fold = render("command/fold.py.jinja", values, project.root).rstrip("\n")
     wanted = sorted({("dolittle", "on"), event_import(found.event), *found.imports})
+    tested, expected = test_of(root.name, found, root.fields)
+    test = render("command/test.py.jinja", tested, project.root).rstrip("\n")
+    needs = sorted({("dolittle.testing", "given"), (root.module, root.name), *expected.imports})
+    return (
+        Function(found.name, method, tuple(wanted)),
+        Function(found.fold, fold, tuple(wanted)),
+        Function(f"test_{tested['title']}", test, tuple(needs)),
+    )
+
+
+def _edit_class(
+    project: Project, root: DeclaredClass, found: CommandMethod, code: Function, folded_by: Function
+) -> FileAction:
+    path = root.path.relative_to(project.root).as_posix()
+    text = read_text(project.root, path) or ""
+    method, fold, wanted = code.text, folded_by.text, code.imports
     imports = project.imports(*wanted).split("\n")
     lines = [*imports, "", *method.split("\n"), "", *fold.split("\n")]
     try:
@@ -223,27 +251,20 @@ def _unchanged(
     )
 
 
-def _edit_test(project: Project, root: DeclaredClass, found: CommandMethod) -> FileAction:
+def _edit_test(project: Project, root: DeclaredClass, test: Function) -> FileAction:
     path = f"tests/aggregates/test_{snake(root.name)}.py"
     text = read_text(project.root, path)
-    tested, expected = test_of(root.name, found, root.fields)
-    values: dict[str, Any] = tested
-    function = render("command/test.py.jinja", values, project.root).rstrip("\n")
-    needs = {("dolittle.testing", "given"), (root.module, root.name), *expected.imports}
+    imports = project.imports(*test.imports)
     if text is None:
-        imports = project.imports(*sorted(needs))
         docstring = f'"""The rules of the aggregate root {root.name}."""'
-        return FileAction(Action.CREATE, path, f"{docstring}\n\n{imports}\n\n\n{function}\n")
+        return FileAction(Action.CREATE, path, f"{docstring}\n\n{imports}\n\n\n{test.text}\n")
     try:
         edit = ModuleEdit(path, text)
-        if f"test_{tested['title']}" in edit.functions():
+        if test.name in edit.functions():
             return FileAction(Action.IDENTICAL, path, text, text)
-        edit.append(function)
-        edit.need(sorted(needs), project.package)
+        edit.append(test.text)
+        edit.need(test.imports, project.package)
         return FileAction(Action.EDIT, path, edit.text(), text)
     except NotSure as error:
-        raise NotSure(
-            path,
-            error.reason,
-            [*project.imports(*sorted(needs)).split("\n"), "", *function.split("\n")],
-        ) from error
+        pasted = [*imports.split("\n"), "", *test.text.split("\n")]
+        raise NotSure(path, error.reason, pasted) from error

@@ -3,60 +3,30 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.errors import WrongUsage
 from dolittle_cli.scaffold.editing import ModuleEdit, NotSure, first_line
 from dolittle_cli.scaffold.event import check_enums_free
 from dolittle_cli.scaffold.fields import parse_fields
 from dolittle_cli.scaffold.layout import Group, Node, assignment, call, keyword, statement
-from dolittle_cli.scaffold.names import snake, words
 from dolittle_cli.scaffold.plan import Action, FileAction, Plan, read_text
-from dolittle_cli.scaffold.project import Project, field_lines, sample_event
+from dolittle_cli.scaffold.project import Project, field_lines
 from dolittle_cli.scaffold.render import render
-from dolittle_cli.scaffold.samples import entry, sample, stored_sample
+from dolittle_cli.scaffold.samples import entry
 from dolittle_cli.scaffold.source import DeclaredClass
+from dolittle_cli.scaffold.steps import Step, expect_new_fields, reading_test, stored_default
 from dolittle_cli.scaffold.types import (
     Code,
-    Constrained,
-    Enumerated,
-    Field,
-    FieldType,
-    Maybe,
-    Scalar,
     definitions,
     member,
     needs_of,
     python_text,
-    seen_from_outside,
 )
 
 _EMPTY: Final = "; that is all there is to say."
 """How the docstring of a generated event type without fields ends."""
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A step from one generation of an event type to the next.
-
-    Attributes:
-        event: As it is before.
-        before: The generation's number before.
-        fields: What is new.
-    """
-
-    event: DeclaredClass
-    before: int
-    fields: tuple[Field, ...]
-
-    @property
-    def function(self) -> str:
-        """The name of the upcaster."""
-        return f"{snake(self.event.name)}_to_generation_{self.before + 1}"
 
 
 def plan_generation(project: Project, name: str, fields: Sequence[str]) -> Plan:
@@ -92,7 +62,7 @@ def plan_generation(project: Project, name: str, fields: Sequence[str]) -> Plan:
     edit = ModuleEdit(path, read_text(project.root, path) or "")
     node = edit.class_named(name)
     decorator = _decorator_of(edit, node)
-    step = _Step(event, _generation(edit, decorator), tuple(parsed))
+    step = Step(event, _generation(edit, decorator), tuple(parsed))
     files = [_edit_class(project, edit, node, decorator, step), _edit_test(project, step)]
     return Plan(project.root, tuple(sorted(files, key=lambda item: item.path)))
 
@@ -118,7 +88,7 @@ def _generation(edit: ModuleEdit, decorator: ast.expr) -> int:
 
 
 def _edit_class(
-    project: Project, edit: ModuleEdit, node: ast.ClassDef, decorator: ast.expr, step: _Step
+    project: Project, edit: ModuleEdit, node: ast.ClassDef, decorator: ast.expr, step: Step
 ) -> FileAction:
     text = read_text(project.root, edit.path) or ""
     edit.replace(decorator.lineno, decorator.end_lineno or 0, _decorated(edit, decorator, step))
@@ -132,7 +102,7 @@ def _edit_class(
     return FileAction(Action.EDIT, edit.path, edit.text(), text)
 
 
-def _upcaster(project: Project, step: _Step) -> str:
+def _upcaster(project: Project, step: Step) -> str:
     entries = tuple(entry(field.name, stored_default(field)) for field in step.fields)
     values: dict[str, Any] = {
         "name": step.event.name,
@@ -159,13 +129,13 @@ def _as_it_is(project: Project, event: DeclaredClass, fields: Sequence[str]) -> 
     before = _generation(edit, _decorator_of(edit, node)) - 1
     if not before or any(field.default is None for field in parsed):
         return None
-    made = ast.parse(_upcaster(project, _Step(event, before, tuple(parsed)))).body[0]
+    made = ast.parse(_upcaster(project, Step(event, before, tuple(parsed)))).body[0]
     if ast.dump(made) not in [ast.dump(item) for item in edit.tree.body]:
         return None
     return Plan(project.root, (FileAction(Action.IDENTICAL, path, text, text),))
 
 
-def _decorated(edit: ModuleEdit, decorator: ast.expr, step: _Step) -> str:
+def _decorated(edit: ModuleEdit, decorator: ast.expr, step: Step) -> str:
     number = keyword("generation", str(step.before + 1))
     if not isinstance(decorator, ast.Call):
         return statement("", call(f"@{edit.source_of(decorator)}", [number]))
@@ -175,7 +145,7 @@ def _decorated(edit: ModuleEdit, decorator: ast.expr, step: _Step) -> str:
     return statement("", call(f"@{edit.source_of(decorator.func)}", items))
 
 
-def _define(edit: ModuleEdit, node: ast.ClassDef, step: _Step) -> None:
+def _define(edit: ModuleEdit, node: ast.ClassDef, step: Step) -> None:
     """Put the enums and aliases of the new fields in front of the class."""
     made = definitions(step.fields)
     blocks = []
@@ -187,7 +157,7 @@ def _define(edit: ModuleEdit, node: ast.ClassDef, step: _Step) -> None:
         edit.insert_after(first_line(node) - 1, f"{block}\n\n")
 
 
-def _insert_fields(edit: ModuleEdit, node: ast.ClassDef, step: _Step) -> None:
+def _insert_fields(edit: ModuleEdit, node: ast.ClassDef, step: Step) -> None:
     if not step.fields:
         return
     text = "\n".join(
@@ -211,127 +181,19 @@ def _insert_fields(edit: ModuleEdit, node: ast.ClassDef, step: _Step) -> None:
         raise NotSure(edit.path, "the event type has no fields, and something else in their place")
 
 
-def stored_default(field: Field) -> Node:
-    """Return a field's default as a store keeps it: a JSON value, written as Python."""
-    assert field.default is not None  # checked before
-    return _stored(field.type, field.default.node)
-
-
-def _stored(of: FieldType, node: Node) -> Node:
-    match of:
-        case Maybe(item) | Constrained(item):
-            return "None" if node == "None" else _stored(item, node)
-        case Enumerated(values):
-            wanted = str(node).rpartition(".")[2]
-            return python_text(next(value for value in values if member(value) == wanted))
-        case Scalar("Decimal" | "UUID") if isinstance(node, Group):
-            return node.items[0]
-        case Scalar("date") if isinstance(node, Group):
-            return python_text(date(*_numbers(node)).isoformat())
-        case Scalar("datetime") if isinstance(node, Group):
-            moment = datetime(*_numbers(node), tzinfo=UTC)  # type: ignore[arg-type,misc]
-            return python_text(moment.isoformat().replace("+00:00", "Z"))
-        case _:
-            return node
-
-
-def _numbers(node: Group) -> list[int]:
-    return [int(str(item)) for item in node.items if re.fullmatch(r"\d+", str(item))]
-
-
-def _edit_test(project: Project, step: _Step) -> FileAction:
-    event = step.event
-    path = f"tests/events/test_{snake(event.name)}.py"
+def _edit_test(project: Project, step: Step) -> FileAction:
+    path = step.test_path
     text = read_text(project.root, path)
-    needs: set[tuple[str, str]] = {("dolittle.testing", "read_content")}
-    expected, imports = _expected(step)
-    values: dict[str, Any] = {
-        "name": event.name,
-        "snake": snake(event.name),
-        "before": step.before,
-        "stored": _stored_example(event),
-        "expected": expected,
-    }
-    function = render("generation/test.py.jinja", values, project.root).rstrip("\n")
-    needs |= imports
+    test = reading_test(project, step)
     if text is None:
-        docstring = f'"""What is stored of the event type {event.name}."""'
-        made = f"{docstring}\n\n{project.imports(*sorted(needs))}\n\n\n{function}\n"
+        docstring = f'"""What is stored of the event type {step.event.name}."""'
+        made = f"{docstring}\n\n{project.imports(*test.imports)}\n\n\n{test.text}\n"
         return FileAction(Action.CREATE, path, made)
     try:
         edit = ModuleEdit(path, text)
-        _edit_stored_content(edit, step)
-        edit.append(function)
-        edit.need(sorted(needs), project.package)
+        expect_new_fields(edit, step)
+        edit.append(test.text)
+        edit.need(test.imports, project.package)
         return FileAction(Action.EDIT, path, edit.text(), text)
     except NotSure as error:
-        raise NotSure(path, error.reason, function.split("\n")) from error
-
-
-def _expected(step: _Step) -> tuple[Node, set[tuple[str, str]]]:
-    """Return the event that the stored example is read as, and what it needs imported."""
-    made = sample_event(step.event)
-    outside = [seen_from_outside(field, step.event.module) for field in step.fields]
-    items = [keyword(name, value.node) for name, value in made.values.items()]
-    items += [keyword(field.name, field.default.node) for field in outside if field.default]
-    imports = set(made.code.imports).union(*(f.default.imports for f in outside if f.default))
-    return call(step.event.name, items), imports
-
-
-def _stored_example(event: DeclaredClass) -> Node:
-    entries = []
-    for field in event.fields:
-        if sample(field.type, words(field.name)) is not None:
-            entries.append(entry(field.name, stored_sample(field.type, words(field.name))))
-        elif field.default is None:
-            raise CommandLineError(
-                f"no stored example of {event.name} can be made up: {field.name} has a type of its "
-                "own",
-                hint="write this generation by hand",
-            )
-    return Group("{", tuple(entries), "}", "collection") if entries else "{}"
-
-
-def _edit_stored_content(edit: ModuleEdit, step: _Step) -> None:
-    """Let the test of what is stored expect the new fields too."""
-    for node in ast.walk(edit.tree):
-        match node:
-            case ast.Assert(
-                test=ast.Compare(
-                    left=ast.Call(func=ast.Name("stored_content")) as left,
-                    ops=[ast.Eq()],
-                    comparators=[ast.Dict(keys=keys, values=values)],
-                )
-            ):
-                known = [str(key.value) for key in keys if isinstance(key, ast.Constant)]
-                if sorted(known) != sorted(field.name for field in step.event.fields):
-                    continue
-                if not edit.stands_alone(node):
-                    raise NotSure(edit.path, "the test of what is stored is laid out by hand")
-                entries = [
-                    entry(str(key), _laid_out(edit, value))
-                    for key, value in zip(known, values, strict=True)
-                ]
-                entries += [entry(field.name, stored_default(field)) for field in step.fields]
-                group = Group("{", tuple(entries), "}", "collection") if entries else "{}"
-                indent = " " * node.col_offset
-                text = statement(f"{indent}assert {edit.source_of(left)} == ", group)
-                edit.replace(node.lineno, node.end_lineno or 0, text)
-
-
-def _laid_out(edit: ModuleEdit, node: ast.expr) -> Node:
-    """Return a JSON value of a test so that it can be laid out again."""
-    match node:
-        case ast.Dict(keys=keys, values=values) if keys and None not in keys:
-            pairs = zip(keys, values, strict=True)
-            items = [
-                entry(str(ast.literal_eval(key)), _laid_out(edit, value))
-                for key, value in pairs
-                if key is not None
-            ]
-            return Group("{", tuple(items), "}", "collection")
-        case ast.List(elts=items_there) if items_there:
-            nodes = tuple(_laid_out(edit, item) for item in items_there)
-            return Group("[", nodes, "]", "collection")
-        case _:
-            return edit.source_of(node)
+        raise NotSure(path, error.reason, test.text.split("\n")) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -86,7 +86,8 @@ def carry_out(
     if request is not None:
         request = _checked(manifest, request)
         _warn_of_stale(plan, manifest, request, console)
-    settled = settle(plan, manifest, request.key if request else "", resolve)
+    carry = _carry(plan, request) if request and request.key in manifest.things() else None
+    settled = settle(plan, manifest, request.key if request else "", resolve, carry)
     owners: Mapping[str, str] = {}
     if request is not None and request.key in manifest.things() and request.kind not in PROJECTS:
         from dolittle_cli.scaffold.ripple import with_dependents
@@ -98,6 +99,17 @@ def carry_out(
     return settled
 
 
+def _carry(plan: Plan, request: Request) -> Callable[[str, str], str] | None:
+    """Return what later generations of an event type have done to its files."""
+    if request.kind != "event" or not plan.changes:
+        return None
+    from dolittle_cli.scaffold.project import open_project
+    from dolittle_cli.scaffold.steps import carried
+
+    project = open_project(plan.root)
+    return lambda path, text: carried(project, request, path)(text)
+
+
 def carry_out_edit(
     plan: Plan,
     console: Console,
@@ -106,6 +118,7 @@ def carry_out_edit(
     *,
     made: Request | None,
     follow: Sequence[str],
+    changed: str = "",
 ) -> None:
     """Write or show a plan that edits what its owner has, and remember it, so that it is undone.
 
@@ -116,6 +129,7 @@ def carry_out_edit(
         typed: The command.
         made: A thing that is generated along with it; ``None``: nothing is.
         follow: The commands to type next.
+        changed: The key of a thing whose fields change, so that others follow; empty: none.
 
     Raises:
         CommandLineError: It could not be written, or a file that would be generated is there
@@ -124,6 +138,12 @@ def carry_out_edit(
     manifest = read_manifest(plan.root)
     owner = made.key if made else ""
     settled = settle(plan, manifest, owner, refuse)
+    owners: Mapping[str, str] = {}
+    if changed:
+        from dolittle_cli.scaffold.ripple import with_dependents
+
+        ripples = with_dependents(settled, manifest, changed)
+        settled, owners = ripples.plan, ripples.owners
     words = typed.words(FIELDS)[:1]
     record = record_of(
         settled,
@@ -133,6 +153,7 @@ def carry_out_edit(
         dolittle.__version__,
         {made.key: made} if made else {},
         owner=owner,
+        owners=owners,
     )
     finish(with_record(settled, record), console, showing, follow=follow)
 

@@ -24,7 +24,13 @@ Ask = Callable[[FileAction, bool], Resolution]
 """Asks the owner about one file; tells whether it was generated before, so that it is mergeable."""
 
 
-def settle(plan: Plan, manifest: Manifest, owner: str, resolve: Ask) -> Plan:
+def settle(
+    plan: Plan,
+    manifest: Manifest,
+    owner: str,
+    resolve: Ask,
+    carry: Callable[[str, str], str] | None = None,
+) -> Plan:
     """Return the plan with every conflict merged, or resolved as ``resolve`` says.
 
     Args:
@@ -32,6 +38,8 @@ def settle(plan: Plan, manifest: Manifest, owner: str, resolve: Ask) -> Plan:
         manifest: What was generated before.
         owner: The key of the thing that is generated.
         resolve: Asked for each file that cannot be merged by itself.
+        carry: Does to a file's generated text, given its path, what later commands did to the
+            file.
 
     Raises:
         CommandLineError: ``resolve`` refuses, or a conflict of an earlier command is left.
@@ -43,11 +51,28 @@ def settle(plan: Plan, manifest: Manifest, owner: str, resolve: Ask) -> Plan:
         if item.action is not Action.CONFLICT:
             files.append(item)
             continue
-        settled = settle_one(item, thing.files.get(item.path) if thing else None, resolve)
+        known = thing.files.get(item.path) if thing else None
+        settled = (_carried(item, known, carry) if known and carry else None) or settle_one(
+            item, known, resolve
+        )
         files.append(settled)
         if settled.is_skipped:
             kept.append(Kept(item.path, "stays as it is"))
     return replace(plan, files=tuple(files), kept=tuple(kept))
+
+
+def _carried(
+    item: FileAction, known: GeneratedFile, carry: Callable[[str, str], str]
+) -> FileAction | None:
+    """Merge a file in which later commands have changed what is generated; ``None``: none have."""
+    base, made = carry(item.path, known.base), carry(item.path, item.text)
+    if base == known.base or has_markers(item.before):
+        return None
+    merged = merge(base, item.before, made, is_python=item.path.endswith(".py"))
+    if merged.conflicts:
+        return None
+    action = Action.IDENTICAL if merged.text == item.before else Action.EDIT
+    return replace(item, action=action, text=merged.text)
 
 
 def settle_one(item: FileAction, known: GeneratedFile | None, resolve: Ask) -> FileAction:

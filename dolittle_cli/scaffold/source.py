@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
-from dolittle_cli.scaffold.expressions import aliases_of, constant_code, limits_of_call
+from dolittle_cli.scaffold.expressions import (
+    aliases_of,
+    default_code,
+    enums_of,
+    imported,
+    limits_of_call,
+    may_be_repeated,
+)
 from dolittle_cli.scaffold.imports import Import
 from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.types import (
     SCALARS,
     Code,
     Constrained,
-    Enumerated,
     Field,
     FieldType,
     Foreign,
@@ -48,8 +54,6 @@ _KINDS: Final = {
 }
 _SHARE_IDS: Final = (("event",), ("aggregate",), ("handler", "projection"))
 """Kinds whose ids must differ from one another."""
-
-_ENUM_BASES: Final = frozenset({"StrEnum", "Enum"})
 
 
 @dataclass(frozen=True)
@@ -257,8 +261,8 @@ class _Module:
     def __init__(self, module: str, path: Path, text: str, tree: ast.Module) -> None:
         self._module, self._path, self._text = module, path, text
         self._classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-        self._enums = dict(_enums(self._classes, module))
-        self._imports = dict(_imported(tree))
+        self._enums = dict(enums_of(self._classes, module))
+        self._imports = dict(imported(tree))
         self._aliases = dict(aliases_of(tree))
 
     def classes(self) -> list[DeclaredClass]:
@@ -282,11 +286,10 @@ class _Module:
             if item.value is None:
                 yield Field(item.target.id, of)
                 continue
-            constant = constant_code(item.value)
-            if constant is None and self._is_member(item.value):
-                constant = ast.unparse(item.value)
-            default = Code(constant or ast.unparse(item.value), self._needed(item.value))
-            yield Field(item.target.id, of, default, is_constant=constant is not None)
+            code = default_code(item.value) or ast.unparse(item.value)
+            default = Code(code, self._needed(item.value))
+            is_constant = may_be_repeated(item.value) or self._is_member(item.value)
+            yield Field(item.target.id, of, default, is_constant=is_constant)
 
     def _is_member(self, node: ast.expr) -> bool:
         """Tell whether an expression is a member of an enum class of this module."""
@@ -386,32 +389,3 @@ def _decorator(node: ast.expr) -> str:
 
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
-
-
-def _enums(classes: Iterable[ast.ClassDef], module: str) -> Iterator[tuple[str, Enumerated]]:
-    """Find the ``StrEnum`` classes whose members are named as the generator names them."""
-    for node in classes:
-        if not any(ast.unparse(base).rpartition(".")[2] in _ENUM_BASES for base in node.bases):
-            continue
-        values = [
-            item.value.value
-            for item in node.body
-            if isinstance(item, ast.Assign)
-            and isinstance(item.value, ast.Constant)
-            and isinstance(item.value.value, str)
-            and ast.unparse(item.targets[0]) == item.value.value.upper().replace("-", "_")
-        ]
-        if values:
-            yield node.name, Enumerated(tuple(values), node.name, module)
-
-
-def _imported(tree: ast.Module) -> Iterator[tuple[str, Import]]:
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            for name in node.names:
-                if name.asname is None:
-                    yield name.name.partition(".")[0], (name.name, "")
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for name in node.names:
-                alias = f" as {name.asname}" if name.asname else ""
-                yield name.asname or name.name, (node.module, f"{name.name}{alias}")

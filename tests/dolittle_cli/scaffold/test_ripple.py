@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,108 @@ def test_a_field_of_a_value_reaches_the_tests_of_what_is_made_of_it(shop: Path) 
 def test_a_new_thing_changes_nothing_else(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["add", "event", "ShopClosed"]) == 0
     assert all(line.startswith("create") for line in capsys.readouterr().out.splitlines())
+
+
+DESK = "shop/aggregates/desk.py"
+DESK_TEST = "tests/aggregates/test_desk.py"
+
+
+@pytest.fixture
+def desk(shop: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """The same with commands that were added to an aggregate root which was there."""
+    assert main(["add", "aggregate", "Desk"]) == 0
+    assert main(["add", "command", "Desk", "note", "--event", "DishPrepared"]) == 0
+    assert main(["add", "command", "Desk", "take_order", "guest:str"]) == 0
+    capsys.readouterr()
+    return shop
+
+
+def test_a_new_field_reaches_a_command_that_was_added_to_a_class(desk: Path) -> None:
+    assert main([*DISH, "price:Decimal=0.5"]) == 0
+    text = (desk / DESK).read_text()
+    assert "from decimal import Decimal\n" in text
+    assert (
+        '    def note(self, dish: str, chef: str, price: Decimal = Decimal("0.5")) -> None:\n'
+        "        self.apply(DishPrepared(dish=dish, chef=chef, price=price))\n"
+    ) in text
+    assert "def take_order(self, guest: str) -> None:\n" in text
+    tests = (desk / DESK_TEST).read_text()
+    assert 'DishPrepared(dish="a dish", chef="a chef", price=Decimal("9.50"))' in tests
+    before = text
+    assert main(["add", "command", "Desk", "note", "--event", "DishPrepared"]) == 0
+    assert (desk / DESK).read_text() == before
+
+
+def test_it_reaches_the_command_that_brought_the_event_and_its_fold(desk: Path) -> None:
+    change(desk / DESK, "    def note(", "    seats: int = 0\n\n    def note(")
+    assert main(["add", "event", "OrderTaken", "guest:str", "seats:int"]) == 0
+    text = (desk / DESK).read_text()
+    assert "    def take_order(self, guest: str, seats: int) -> None:\n" in text
+    assert "    def on_order_taken(self, event: OrderTaken) -> None:\n" in text
+    assert "        self.seats = event.seats\n" in text
+    assert "done.then_state(seats=3)" in (desk / DESK_TEST).read_text()
+
+
+def test_it_is_merged_into_a_command_beneath_the_rule_of_its_owner(desk: Path) -> None:
+    change(
+        desk / DESK,
+        "        self.apply(DishPrepared",
+        "        print(dish)\n        self.apply(DishPrepared",
+    )
+    assert main([*DISH, "price:int"]) == 0
+    assert (
+        "    def note(self, dish: str, chef: str, price: int) -> None:\n"
+        "        print(dish)\n"
+        "        self.apply(DishPrepared(dish=dish, chef=chef, price=price))\n"
+    ) in (desk / DESK).read_text()
+
+
+def test_a_command_that_its_owner_laid_out_anew_is_left_with_its_test_and_named(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(desk / DESK, "dish: str, chef: str", "dish: str, chef: str, /")
+    before = {path: (desk / path).read_text() for path in (DESK, DESK_TEST)}
+    assert main([*DISH, "price:int=0"]) == 0
+    assert f"{DESK} keeps note as it is: it depends on the event DishPrepared" in (
+        capsys.readouterr().err
+    )
+    assert {path: (desk / path).read_text() for path in (DESK, DESK_TEST)} == before
+
+
+def test_a_command_that_is_gone_stays_away(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (desk / DESK).read_text()
+    begin, end = text.index("    def note("), text.index("    def take_order(")
+    (desk / DESK).write_text(text[:begin] + text[end:])
+    before = (desk / DESK).read_text()
+    assert main([*DISH, "price:int"]) == 0
+    assert (desk / DESK).read_text() == before
+    assert "keeps" not in capsys.readouterr().err
+
+
+def test_a_generation_reaches_what_depends_on_its_event(desk: Path) -> None:
+    assert main(["add", "generation", "DishPrepared", "minutes:int=0"]) == 0
+    for path in (CODE, DESK):
+        assert "dish: str, chef: str, minutes: int = 0" in (desk / path).read_text()
+        assert "chef=chef, minutes=minutes" in (desk / path).read_text()
+    assert main(["undo"]) == 0
+    assert "minutes" not in (desk / CODE).read_text() + (desk / DESK_TEST).read_text()
+
+
+def test_a_new_field_reaches_the_tests_of_older_generations(
+    desk: Path, check: Callable[[Path], None]
+) -> None:
+    assert main(["add", "generation", "DishPrepared", "minutes:int=0"]) == 0
+    number = "00000000-0000-0000-0000-000000000007"
+    assert main(["add", "generation", "DishPrepared", f"oven:UUID={number}"]) == 0
+    assert main([*DISH, "table:int"]) == 0
+    text = (desk / "tests/events/test_dish_prepared.py").read_text()
+    first, second = text.split("def test_generation_1")[1].split("def test_generation_2")
+    assert '    stored = {"dish": "a dish", "chef": "a chef", "table": 3}\n' in first
+    assert (
+        '    expected = DishPrepared(dish="a dish", chef="a chef", table=3, minutes=0)\n' in first
+    )
+    assert '    stored = {"dish": "a dish", "chef": "a chef", "table": 3, "minutes": 3}\n' in second
+    assert '        "table": 3,\n        "minutes": 0,\n' in text
+    check(desk)
+    assert main([*DISH, "table:int"]) == 0
+    assert (desk / "tests/events/test_dish_prepared.py").read_text() == text
