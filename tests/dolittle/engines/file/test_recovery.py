@@ -368,6 +368,7 @@ def test_bytes_without_an_end_are_taken_in_parts_and_hide_no_line_behind_them(
     parts = list(raw_lines(segments, segments.last, 60))
     assert parts == [(0, b"x" * 30), (30, b"y" * 5 + b"\n"), (36, b"z" * 20 + b"\n"), (57, b"end")]
     assert list(raw_lines(segments, segments.last, 60, 57)) == [(57, b"end")]
+    assert list(raw_lines(segments, segments.last, 56, 36)) == [(36, b"z" * 20)]
     # A file that became shorter since it was asked for its size.
     assert list(raw_lines(segments, segments.last, 100)) == parts
     monkeypatch.setattr(recovery, "LINE_BYTES_MAX", 300)
