@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from dolittle_cli.sources import Sources
-
 Level = Literal["error", "warning", "note"]
 LEVELS: Final[tuple[Level, ...]] = ("error", "warning", "note")
-
-_IGNORE: Final = re.compile(r"#\s*dolittle:\s*ignore\[([\w\s,-]+)\]")
 
 
 @dataclass(frozen=True)
@@ -101,6 +95,12 @@ NOT_EMITTED: Final = Rule(
     "warning",
     "a method for events that never come is dead code, or the event is forgotten elsewhere",
 )
+IDLE_COMMENT: Final = Rule(
+    "DLT204",
+    "comment silences nothing",
+    "note",
+    "a comment that silences nothing today would hide the next finding in its line",
+)
 NOT_DETERMINISTIC: Final = Rule(
     "DLT301",
     "fold not deterministic",
@@ -176,6 +176,7 @@ RULES: Final[tuple[Rule, ...]] = (
     TENSE,
     NOT_TAKEN,
     NOT_EMITTED,
+    IDLE_COMMENT,
     NOT_DETERMINISTIC,
     FOLD_APPLIES,
     FOLD_REFUSES,
@@ -190,22 +191,3 @@ RULES: Final[tuple[Rule, ...]] = (
     STORED_UNDECLARED,
     STORE_UNUSABLE,
 )
-
-
-def heard(findings: Iterable[Finding], sources: Sources) -> list[Finding]:
-    """Return the findings that no comment silences: ``# dolittle: ignore[DLT201]`` in their line.
-
-    Only findings of the source (DLT2xx, DLT3xx) can be silenced.
-    """
-    lines: Mapping[Path, tuple[str, ...]] = {
-        module.path: module.lines for module in sources.modules.values()
-    }
-    return [item for item in findings if not _is_silenced(item, lines)]
-
-
-def _is_silenced(finding: Finding, lines: Mapping[Path, tuple[str, ...]]) -> bool:
-    written = lines.get(finding.path, ())
-    if not finding.rule.is_of_source or not 0 < finding.line <= len(written):
-        return False
-    found = _IGNORE.search(written[finding.line - 1])
-    return found is not None and finding.rule.code in re.split(r"[\s,]+", found[1].strip())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,12 @@ DIGEST_CHARACTERS: Final = 16
 UPDATE: Final = "dolittle check --update-lock"
 
 Generations = Mapping[int, Schema]
+
+_CONFLICT: Final = re.compile(
+    r"^<{7} [^\n]*\n(?P<ours>.*?)(?:^\|{7}[^\n]*\n.*?)?^={7}\n(?P<theirs>.*?)^>{7} [^\n]*\n",
+    re.MULTILINE | re.DOTALL,
+)
+"""What a merge leaves where both sides changed the same lines. Source: git-merge(1)."""
 
 
 class LockDamaged(CommandLineError):
@@ -90,9 +97,22 @@ def read_lock(path: Path) -> Lock | None:
         return None
     except UnicodeDecodeError as error:
         raise LockDamaged("it is no text") from error
+    return parsed_lock(text)
+
+
+def parsed_lock(text: str) -> Lock:
+    """Return what the text of a lock file says.
+
+    Raises:
+        LockDamaged: It is no lock file of this format, or an entry was changed by hand.
+    """
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
+        conflict = _CONFLICT.search(text)
+        if conflict:
+            line = text.count("\n", 0, conflict.start()) + 1
+            raise LockDamaged("it has the conflict of a merge in it", line) from error
         raise LockDamaged(f"it is no JSON: {error.msg}", error.lineno) from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         version = found.get("format") if isinstance(found, dict) else None
@@ -105,8 +125,39 @@ def read_lock(path: Path) -> Lock | None:
     )
 
 
+def both_sides(text: str) -> Lock | None:
+    """Return a lock file in which a merge left conflicts with the entries of both sides.
+
+    ``None`` where a side is damaged, or where both have another schema for one generation.
+    """
+    if not _CONFLICT.search(text):
+        return None
+    try:
+        sides = [
+            parsed_lock(_CONFLICT.sub(lambda found, side=side: found[side], text))  # type: ignore[misc]
+            for side in ("ours", "theirs")
+        ]
+    except LockDamaged:
+        return None
+    joined: dict[str, dict[int, Schema]] = {}
+    for side in sides:
+        for type_id, generations in side.event_types.items():
+            known = joined.setdefault(type_id, {})
+            for generation, schema in generations.items():
+                if known.setdefault(generation, schema) != schema:
+                    return None
+    return Lock(joined)
+
+
 def write_lock(path: Path, lock: Lock) -> None:
     """Write the lock file, whole or not at all."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(lock_text(lock), encoding="utf-8")
+    beside.replace(path)
+
+
+def lock_text(lock: Lock) -> str:
+    """Return what the lock file says, in its stable order."""
     types = {
         type_id: {
             str(generation): {
@@ -118,9 +169,7 @@ def write_lock(path: Path, lock: Lock) -> None:
         for type_id, generations in sorted(lock.event_types.items())
     }
     text = json.dumps({"format": FORMAT, "event_types": types}, indent=2, ensure_ascii=False)
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(text + "\n", encoding="utf-8")
-    beside.replace(path)
+    return text + "\n"
 
 
 def locked(declared: Mapping[str, Declared], lock: Lock | None = None) -> Lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,6 @@ from dolittle_cli.checking.findings import (
     LOCK_OUTDATED,
     Finding,
     find,
-    heard,
 )
 from dolittle_cli.checking.folds import check_folds
 from dolittle_cli.checking.loading import loading_findings
@@ -27,18 +27,23 @@ from dolittle_cli.checking.lock import (
     UPDATE,
     Lock,
     LockDamaged,
+    both_sides,
     compare_lock,
     declared_types,
+    lock_text,
     locked,
     read_lock,
     write_lock,
 )
-from dolittle_cli.checking.reporting import WRITERS, counted, summary
+from dolittle_cli.checking.reporting import WRITERS, counted, shown_path, summary
+from dolittle_cli.checking.silencing import comment_edits, heard, idle_comments, silencers
+from dolittle_cli.checking.source_fixes import Edit, declaration_edits, edited
 from dolittle_cli.checking.stored import check_stored
 from dolittle_cli.checking.usage import check_usage
-from dolittle_cli.console import Console
+from dolittle_cli.console import Console, printable
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.project import Place, load, locate, members
+from dolittle_cli.scaffold.merge import unified
 from dolittle_cli.sources import Sources, read_sources
 
 LOCK_MODES: Final = ("create", "locked", "fix", "update")
@@ -52,7 +57,8 @@ class Wish:
         format: One of ``WRITERS``.
         lock: ``create``: write the lock file where there is none; ``locked``: write nothing, a
             lock that is missing or outdated is an error; ``fix``: write the changes that stored
-            events survive; ``update``: write all changes.
+            events survive, and mend the source where that is safe; ``update``: write all changes.
+        is_dry: Whether only to show what would be written.
         is_strict: Whether warnings fail too.
         against_store: Whether the stored events are tried.
         tenant: Only its events; empty: those of every tenant.
@@ -60,6 +66,7 @@ class Wish:
 
     format: str = "text"
     lock: str = "create"
+    is_dry: bool = False
     is_strict: bool = False
     against_store: bool = False
     tenant: str = ""
@@ -67,10 +74,16 @@ class Wish:
 
 @dataclass
 class Result:
-    """What the checks of one microservice came to."""
+    """What the checks of one microservice came to.
+
+    Attributes:
+        lock: The state of its lock, in a word.
+        fixed: What was mended in its source, or would be.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     lock: str = "not looked at"
+    fixed: list[Edit] = field(default_factory=list)
     events: int = 0
     unreadable: int = 0
 
@@ -98,7 +111,21 @@ async def check_all(project: Path | None, wish: Wish) -> bool:
     )
     counts = counted(findings)
     is_ok = not counts["error"] and not (wish.is_strict and counts["warning"])
-    facts = {"is_ok": is_ok, "microservices": _facts(configurations, results, wish)}
+    fixed = [
+        {
+            "code": edit.rule.code,
+            "path": shown_path(edit.path),
+            "line": edit.line,
+            "what": edit.what,
+        }
+        for result in results
+        for edit in result.fixed
+    ]
+    facts = {
+        "is_ok": is_ok,
+        "microservices": _facts(configurations, results, wish),
+        "fixed": fixed,
+    }
     WRITERS[wish.format](console, findings, facts)
     console.note(summary(findings))
     return is_ok
@@ -119,9 +146,9 @@ def _facts(
 
 
 async def _check(configuration: Configuration, wish: Wish, console: Console) -> Result:
+    fixed = _fix_source(configuration, wish, console) if wish.lock == "fix" else []
     sources = read_sources(configuration.project, configuration.package)
-    found = [*check_usage(sources), *check_folds(sources)]
-    result = Result(heard(found, sources))
+    result = Result(_source_findings(sources), fixed=fixed)
     places = _places(configuration, wish)
     try:
         definition = load(places[0])
@@ -147,6 +174,44 @@ async def _check(configuration: Configuration, wish: Wish, console: Console) -> 
             f"{result.unreadable:,} cannot be read"
         )
     return result
+
+
+def _source_findings(sources: Sources) -> list[Finding]:
+    comments = silencers(sources)
+    found = heard([*check_usage(sources), *check_folds(sources)], comments)
+    return [*found, *idle_comments(comments)]
+
+
+def _fix_source(configuration: Configuration, wish: Wish, console: Console) -> list[Edit]:
+    """Mend the source where that is safe, or only show it; return what was mended."""
+    sources = read_sources(configuration.project, configuration.package)
+    comments = silencers(sources)
+    heard([*check_usage(sources), *check_folds(sources)], comments)
+    edits = [*declaration_edits(sources), *comment_edits(comments)]
+    texts = edited(edits)
+    for path, (before, after) in texts.items():
+        write_or_show(console, path, before, after, is_dry=wish.is_dry)
+    fixed = sorted(
+        (edit for edit in edits if edit.what and edit.path in texts),
+        key=lambda edit: (str(edit.path), edit.line),
+    )
+    done = "would fix" if wish.is_dry else "fixed"
+    for edit in fixed:
+        place = f"{shown_path(edit.path)}:{edit.line}"
+        console.note(f"{done} {edit.rule.code} {place}: {edit.what}")
+    return fixed
+
+
+def write_or_show(console: Console, path: Path, before: str, after: str, *, is_dry: bool) -> None:
+    """Write a file, whole or not at all; or show on stderr what would change, as a diff."""
+    if is_dry:
+        for line in unified(shown_path(path), before, after):
+            console.note(printable(line))
+        return
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_bytes(after.encode())
+    shutil.copymode(path, beside)
+    beside.replace(path)
 
 
 def _places(configuration: Configuration, wish: Wish) -> list[Place]:
@@ -175,19 +240,26 @@ def _check_lock(
     try:
         lock = read_lock(path)
     except LockDamaged as error:
+        joined = both_sides(path.read_text(encoding="utf-8", errors="replace"))
+        if wish.lock == "fix" and joined is not None:
+            findings = compare_lock(joined, declared, path)
+            kept = [item for item in findings.findings if item.rule is not LOCK_OUTDATED]
+            return kept, _write(console, path, findings.mended, Lock(), wish)
         if wish.lock != "update":
-            fix = f"git checkout {LOCK_FILE}, or write it anew: {UPDATE}"
+            mended = "take what both sides have: dolittle check --fix"
+            anew = f"git checkout {LOCK_FILE}, or write it anew: {UPDATE}"
+            fix = anew if joined is None else mended
             return [find(LOCK_DAMAGED, path, error.line, str(error), fix)], "damaged"
         lock = Lock()
     if lock is None and wish.lock == "locked":
         message = f"there is no {LOCK_FILE}"
         return [find(LOCK_MISSING, path, 0, message, f"make it and commit it: {UPDATE}")], "missing"
     if lock is None or wish.lock == "update":
-        return [], _write(console, path, locked(declared, lock), lock)
+        return [], _write(console, path, locked(declared, lock), lock, wish)
     compared = compare_lock(lock, declared, path)
     if wish.lock == "fix" and compared.mended != lock:
         kept = [item for item in compared.findings if item.rule is not LOCK_OUTDATED]
-        _write(console, path, compared.mended, lock)
+        _write(console, path, compared.mended, lock, wish)
         breaks = any(item.level == "error" for item in kept)
         return kept, "outdated" if breaks else "updated"
     found = list(compared.findings)
@@ -196,12 +268,18 @@ def _check_lock(
     return found, "outdated" if found else "current"
 
 
-def _write(console: Console, path: Path, lock: Lock, before: Lock | None) -> str:
-    """Write the lock file; return what was done in a word."""
+def _write(console: Console, path: Path, lock: Lock, before: Lock | None, wish: Wish) -> str:
+    """Write the lock file, or only show it; return what was done in a word."""
     if before == lock:
         return "current"
-    write_lock(path, lock)
     count = len(lock.event_types)
     done = "created" if before is None else "updated"
-    console.note(f"{path.name} {done}: {count} event type{'' if count == 1 else 's'}; commit it")
+    types = f"{count} event type{'' if count == 1 else 's'}"
+    if wish.is_dry:
+        written = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        write_or_show(console, path, written, lock_text(lock), is_dry=True)
+        console.note(f"{path.name} would be {done}: {types}")
+        return "missing" if before is None else "outdated"
+    write_lock(path, lock)
+    console.note(f"{path.name} {done}: {types}; commit it")
     return done

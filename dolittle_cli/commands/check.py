@@ -16,7 +16,15 @@ def check(
     ] = "text",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Write changes that stored events survive to the lock.")
+        bool,
+        typer.Option(
+            "--fix",
+            help="Mend the source where that is safe, and write to the lock what stored events "
+            "survive.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --fix: show what would change as a diff.")
     ] = False,
     locked: Annotated[
         bool,
@@ -57,9 +65,12 @@ def check(
     ]
     if len(asked) > 1:
         raise WrongUsage(f"{asked[0]} and {asked[1]} exclude each other")
+    if dry_run and not fix:
+        raise WrongUsage("--dry-run shows what --fix would change: it needs --fix")
     wish = Wish(
         format="json" if json else format,
         lock=modes[asked[0]] if asked else "create",
+        is_dry=dry_run,
         is_strict=strict,
         against_store=against_store,
         tenant=tenant,

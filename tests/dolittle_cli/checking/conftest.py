@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dolittle_cli.checking.findings import Finding, heard
+from dolittle_cli.checking.findings import Finding
 from dolittle_cli.checking.folds import check_folds
+from dolittle_cli.checking.silencing import heard, silencers
 from dolittle_cli.checking.usage import check_usage
 from dolittle_cli.sources import read_sources
 
@@ -26,6 +27,6 @@ def check(tmp_path: Path) -> Check:
         (package / "__init__.py").write_text(textwrap.dedent(source))
         sources = read_sources(tmp_path, "shop")
         assert not sources.unread
-        return heard([*check_usage(sources), *check_folds(sources)], sources)
+        return heard([*check_usage(sources), *check_folds(sources)], silencers(sources))
 
     return checked
