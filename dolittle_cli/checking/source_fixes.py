@@ -227,8 +227,11 @@ def edited(edits: Iterable[Edit]) -> dict[Path, tuple[str, str]]:
     for path, own in by_path.items():
         before = path.read_bytes()
         after, at = b"", 0
-        for edit in sorted(set(own), key=lambda edit: (edit.start, edit.end)):
-            if edit.start >= at:
+        made: set[tuple[int, int, str]] = set()
+        for edit in sorted(own, key=lambda edit: (edit.start, edit.end)):
+            change = (edit.start, edit.end, edit.text)
+            if edit.start >= at and change not in made:
+                made.add(change)
                 after += before[at : edit.start] + edit.text.encode()
                 at = edit.end
         after += before[at:]

@@ -180,6 +180,16 @@ def test_an_aggregate_root_gets_its_base_and_the_import_of_it(mend: Mend, ends: 
     ).replace("import aggregate_root", "import AggregateRoot, aggregate_root")
 
 
+def test_two_aggregate_roots_import_their_base_once(mend: Mend) -> None:
+    source = module(
+        "@aggregate_root\nclass Kitchen:\n    a: int = 2\n"
+        "@aggregate_root\nclass Bar:\n    a: int = 2\n"
+    )
+    mended = mend(source)
+    assert mended.count("(AggregateRoot)") == 2
+    assert "import AggregateRoot, aggregate_root, event_type, on\n" in mended
+
+
 def test_a_base_is_named_as_the_module_names_it(mend: Mend) -> None:
     source = (
         module("@d.aggregate_root\nclass Kitchen():\n    size: int = 2\n")
