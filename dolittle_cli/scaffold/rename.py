@@ -18,7 +18,7 @@ from dolittle_cli.scaffold.project import Project, open_project
 from dolittle_cli.scaffold.record import FileRecord, Record, slug_of
 from dolittle_cli.scaffold.references import module_of, python_files
 from dolittle_cli.scaffold.renaming import Renaming, mentions, renamed
-from dolittle_cli.scaffold.request import ID, PROJECTS, Request, plan_request
+from dolittle_cli.scaffold.request import ID, PROJECTS, Request, plan_once
 from dolittle_cli.scaffold.source import FOLDERS, DeclaredClass
 from dolittle_cli.scaffold.stored_id import with_stored_id
 from dolittle_cli.scaffold.tidy import find_ruff
@@ -223,7 +223,9 @@ class _Rename:
     def _with_base(self, text: _Text, path: str, thing: Thing) -> _Text:
         """Give a generated file its base, renamed as the file itself is."""
         file = thing.files[path]
-        base = self._renamed(path, file.base)
+        # To parse a file is most of the work, and many are as they were generated.
+        is_same = file.base == text.before
+        base = text.after if is_same else self._renamed(path, file.base)
         made = Generated(base, file.template, file.digest)
         return replace(text, base=made, owner=self._request(thing.request).key)
 
@@ -336,7 +338,7 @@ def _actions(path: str, text: _Text) -> list[FileAction]:
 def _rendered(project: Project, made: Request) -> Mapping[str, Generated] | None:
     """Return what a request generates; ``None``: it cannot be made any more."""
     try:
-        plan = plan_request(project, made)
+        plan = plan_once(project, made)
     except CommandLineError:
         return None
     return {item.path: item.generated for item in plan.files if item.generated is not None}

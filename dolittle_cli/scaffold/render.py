@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dolittle_cli
 from dolittle_cli.errors import CommandLineError
 from dolittle_cli.scaffold.layout import assignment, call, definition, statement
+
+if TYPE_CHECKING:
+    import jinja2
 
 OWN_TEMPLATES: Final = "dolittle-templates"
 """The folder of a project's own templates; what is there wins over what is shipped."""
 
 DIGEST_CHARACTERS: Final = 16
 """Of a template's digest: enough to tell its versions apart."""
+
+COMPILED_MAX: Final = 64
+"""Of the templates that are kept compiled: more than are shipped."""
+
+ENVIRONMENTS_MAX: Final = 4
+"""Of the sets of folders whose templates are kept compiled; a command needs one or two."""
 
 
 def templates_folder() -> Path:
@@ -87,20 +97,10 @@ def render(template: str, values: Mapping[str, Any], project: Path | None = None
     import jinja2
 
     text = template_text(template, project)
-    folders = [project / OWN_TEMPLATES] if project else []
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([*folders, templates_folder()]),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals.update(
-        assignment=assignment, call=call, definition=definition, statement=statement
-    )
+    own = [project / OWN_TEMPLATES] if project else []
+    folders = tuple(folder for folder in (*own, templates_folder()) if folder.is_dir())
     try:
-        return environment.from_string(text).render(values)
+        return _compiled(text, folders).render(values)
     except jinja2.TemplateError as error:
         if text == template_text(template):
             raise  # a shipped one: a bug of ours
@@ -110,6 +110,35 @@ def render(template: str, values: Mapping[str, Any], project: Path | None = None
             f"{place}: {error.message}",
             hint="mend the template, or delete it to use the shipped one",
         ) from error
+
+
+@functools.lru_cache(maxsize=COMPILED_MAX)
+def _compiled(text: str, folders: tuple[Path, ...]) -> jinja2.Template:
+    """Return a template compiled; a renaming or an update renders one for many things.
+
+    Raises:
+        jinja2.TemplateError: It is none.
+    """
+    return _environment(folders).from_string(text)
+
+
+@functools.lru_cache(maxsize=ENVIRONMENTS_MAX)
+def _environment(folders: tuple[Path, ...]) -> jinja2.Environment:
+    """Return what templates are compiled in; it notices when one that is included changes."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        assignment=assignment, call=call, definition=definition, statement=statement
+    )
+    return environment
 
 
 def render_project(template: str, values: Mapping[str, Any]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from dolittle_cli.scaffold.plan import Action, FileAction, Generated, Kept, Plan
 from dolittle_cli.scaffold.project import Project, open_project
 from dolittle_cli.scaffold.record import FileRecord, Record, slug_of
 from dolittle_cli.scaffold.render import render, template_digest
-from dolittle_cli.scaffold.request import PROJECTS, TEMPLATES, plan_request
+from dolittle_cli.scaffold.request import PROJECTS, TEMPLATES, plan_once
 from dolittle_cli.scaffold.settle import Ask, settle_one
 
 COMMAND: Final = "dolittle update"
@@ -164,7 +164,7 @@ class _Update:
         else:
             if self._project is None:
                 self._project = open_project(self._root)
-            plan = plan_request(self._project, made)
+            plan = plan_once(self._project, made)
         found = {item.path: item.generated for item in plan.files if item.generated is not None}
         return {**found, **self._packages(thing)}
 
