@@ -20,7 +20,12 @@ STEP_MS: Final = 50
 IGNORED_FOLDERS: Final = frozenset(
     {".dolittle", ".git", ".venv", "venv", "node_modules", "__pycache__", "site-packages"}
 )
-IGNORED_SUFFIXES: Final = (".pyc", ".pyo", ".swp", ".swx", ".tmp", "~", ".log", ".sqlite")
+IGNORED_SUFFIXES: Final = (".pyc", ".pyo", ".log", ".sqlite")
+EDITORS_SUFFIXES: Final = (
+    *(".swp", ".swo", ".swx", ".tmp", ".bak", ".orig", ".rej", "~"),
+    *("___jb_tmp___", "___jb_old___"),
+)
+"""Of what editors and merges write beside a file: vim, emacs, PyCharm and patch among others."""
 
 
 def is_code(path: Path, project: Path) -> bool:
@@ -35,7 +40,8 @@ def is_code(path: Path, project: Path) -> bool:
         any(folder.startswith(".") or folder in IGNORED_FOLDERS for folder in folders)
         or name.startswith((".", "#"))
         or name in IGNORED_FOLDERS
-        or name.endswith(IGNORED_SUFFIXES)
+        or name.endswith((*IGNORED_SUFFIXES, *EDITORS_SUFFIXES))
+        or name.isdigit()  # vim tries with 4913 whether it may write; no module is called so
     )
 
 

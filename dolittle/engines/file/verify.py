@@ -21,6 +21,9 @@ from dolittle.store import Stream
 FINDINGS_MAX: Final = 1_000
 """More than this are not listed: then something is wrong with the whole."""
 
+_CONTENT: Final = msgspec.json.Decoder(dict)
+"""Every content is an object."""
+
 ADDRESSES: Final = 10_000
 """How many the index is asked for at once."""
 
@@ -149,7 +152,7 @@ class Verification:
         try:
             commit = decode(line[:-1])
             for event in commit.events:
-                msgspec.json.decode(event.content, type=dict)
+                _CONTENT.decode(event.content)
         except ValueError as error:
             return f"not a commit: {error}", None
         return "", commit

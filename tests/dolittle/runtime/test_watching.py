@@ -25,6 +25,13 @@ from dolittle.runtime.watching import changes, code_folder, is_code
         ("kitchen/events.py~", False),
         ("kitchen/#events.py#", False),
         ("kitchen/.#events.py", False),
+        ("kitchen/4913", False),
+        ("kitchen/5036", False),
+        ("kitchen/.events.py.swo", False),
+        ("kitchen/events.py.~1~", False),
+        ("kitchen/events.py.bak", False),
+        ("kitchen/events.py___jb_tmp___", False),
+        ("kitchen/v2.py", True),
         ("node_modules/x/index.js", False),
     ],
 )
