@@ -29,7 +29,7 @@ from dolittle.declarations import (
     reactions_of,
 )
 from dolittle.errors import RuleViolation, Unknown
-from dolittle.events import event_type_of
+from dolittle.events import event_type_of, event_type_reacted_to
 from dolittle.serialization import from_values
 
 T = TypeVar("T")
@@ -217,17 +217,7 @@ def check_aggregate_root(declaration: AggregateRootDeclaration) -> None:
     for method, reaction in reactions_of(declaration.cls, ON_MARK):
         place = method_place(method)
         name = f"{declaration.name}.{method.__name__}"
-        event_name = getattr(reaction.event_class, "__name__", repr(reaction.event_class))
-        if (
-            not isinstance(reaction.event_class, type)
-            or event_type_of(reaction.event_class) is None
-        ):
-            declaration.problems.append(
-                place.problem(
-                    f"{name}: @on({event_name}) is for no event type",
-                    f"decorate {event_name} with @event_type",
-                )
-            )
+        event_type_reacted_to(reaction, method, declaration, "on")
         if reaction.options:
             declaration.problems.append(
                 place.problem(f"{name}: key= is for projections, an aggregate has none")

@@ -14,9 +14,11 @@ from dolittle.declarations import (
     MARK,
     Declaration,
     Place,
+    Reaction,
     calling_place,
     json_problems,
     make_struct,
+    method_place,
 )
 
 T = TypeVar("T")
@@ -155,3 +157,28 @@ def event_type_of(cls: object) -> EventType | None:
     owner = cls if isinstance(cls, type) else type(cls)
     declaration = owner.__dict__.get(MARK)
     return declaration.event_type if isinstance(declaration, EventTypeDeclaration) else None
+
+
+def event_type_reacted_to(
+    reaction: Reaction, method: Callable[..., Any], declaration: Declaration, mark: str
+) -> EventType | None:
+    """Return the event type that ``on`` or ``handles`` is given; note it down if it is none.
+
+    Args:
+        reaction: What the decorator says.
+        method: The method that it marks.
+        declaration: Of the method's class; gets the problem.
+        mark: ``on`` or ``handles``.
+    """
+    given = reaction.event_class
+    event_type = event_type_of(given) if isinstance(given, type) else None
+    if event_type is None:
+        name = getattr(given, "__name__", repr(given))
+        where = f"{declaration.cls.__name__}.{method.__name__}"
+        declaration.problems.append(
+            method_place(method).problem(
+                f"{where}: @{mark}({name}) is for no event type",
+                f"decorate {name} with @event_type",
+            )
+        )
+    return event_type

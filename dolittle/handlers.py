@@ -16,7 +16,7 @@ from dolittle.declarations import (
     reactions_of,
     takes_context,
 )
-from dolittle.events import event_type_of
+from dolittle.events import event_type_reacted_to
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -174,17 +174,8 @@ def check_event_handler(declaration: EventHandlerDeclaration) -> None:
     for function, reaction in reactions_of(declaration.cls, HANDLES_MARK):
         where = method_place(function)
         method = f"{name}.{function.__name__}"
-        event_type = (
-            event_type_of(reaction.event_class) if isinstance(reaction.event_class, type) else None
-        )
+        event_type = event_type_reacted_to(reaction, function, declaration, "handles")
         if event_type is None:
-            event_name = getattr(reaction.event_class, "__name__", repr(reaction.event_class))
-            declaration.problems.append(
-                where.problem(
-                    f"{method}: @handles({event_name}) is for no event type",
-                    f"decorate {event_name} with @event_type",
-                )
-            )
             continue
         if event_type.id in methods:
             declaration.problems.append(
