@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dolittle_cli.scaffold.line_ends import has_crlf
 from dolittle_cli.scaffold.plan import Action, FileAction, Plan
 from dolittle_cli.scaffold.record import FOLDER, FileRecord, Record, read_record
 from dolittle_cli.scaffold.request import Request
@@ -157,9 +158,18 @@ def file_record(item: FileAction, owner: str) -> FileRecord:
 
 
 def with_record(plan: Plan, record: Record | None) -> Plan:
-    """Return the plan with its own record among what is written."""
+    """Return the plan with its own record among what is written.
+
+    The record says of each file that is deleted how its lines end, since nothing else will.
+    """
     if record is None:
         return plan
+    gone = {path for path, file in record.files.items() if file.after is None}
+    files = {
+        path: replace(file, is_crlf=path in gone and has_crlf(plan.root / path))
+        for path, file in record.files.items()
+    }
+    record = replace(record, files=files)
     written = FileAction(Action.CREATE, record.path, record.as_text())
     return Plan(plan.root, plan.files, plan.title, plan.kept, (*plan.manifest, written))
 

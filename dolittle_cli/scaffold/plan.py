@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dolittle_cli.errors import CommandLineError
+from dolittle_cli.scaffold.line_ends import with_newlines
 from dolittle_cli.scaffold.merge import unified
 
 
@@ -48,6 +49,8 @@ class FileAction:
         before: The text it must have now to be edited or deleted; empty otherwise.
         generated: What a template made for it; ``None`` where no template did.
         is_skipped: Whether the owner's text stays though another one was generated.
+        is_crlf: Whether the lines of a file that is created end with a carriage return and a
+            newline; a file that is edited keeps its own.
     """
 
     action: Action
@@ -56,6 +59,7 @@ class FileAction:
     before: str = ""
     generated: Generated | None = None
     is_skipped: bool = False
+    is_crlf: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,13 +170,13 @@ def replan(item: FileAction) -> FileAction:
 
 
 def read_text(root: Path, path: str) -> str | None:
-    """Return the text of a project's file; ``None``: it is not there.
+    """Return the text of a project's file, with plain newlines; ``None``: it is not there.
 
     Raises:
         CommandLineError: It cannot be read, or is no text.
     """
     try:
-        return (root / path).read_bytes().decode()
+        return with_newlines((root / path).read_bytes().decode())
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:

@@ -18,6 +18,7 @@ FORMAT: Final = 1
 RECORD_BYTES_MAX: Final = 16 * 1024 * 1024
 """A record that is larger is no record of ours."""
 
+_CRLF: Final = "crlf"
 _NAME: Final = re.compile(r"(\d{4,9})-([A-Za-z0-9._-]+)\.json")
 
 
@@ -52,6 +53,8 @@ class FileRecord:
         thing: The key of the thing that the file belongs to; empty with ``base`` ``None``.
         template: Which template, and with it
         digest: that of its text.
+        is_crlf: Whether the lines of a file that was deleted ended with a carriage return and a
+            newline.
     """
 
     before: str | None
@@ -60,6 +63,7 @@ class FileRecord:
     thing: str = ""
     template: str = ""
     digest: str = ""
+    is_crlf: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,8 @@ def _file_as_json(file: FileRecord) -> dict[str, Any]:
         value["before"] = _lines(file.before)
     if file.base is None or file.after != file.base:
         value["after"] = None if file.after is None else _lines(file.after)
+    if file.is_crlf:
+        value["line_ends"] = _CRLF
     return value
 
 
@@ -214,7 +220,8 @@ def _file(root: Path, path: str, value: Any, made: Request | None) -> FileRecord
     before = _text(value["before"]) if "before" in value else None
     if "base" not in value:
         after = value["after"]
-        return FileRecord(before, None if after is None else _text(after))
+        is_crlf = value.get("line_ends") == _CRLF
+        return FileRecord(before, None if after is None else _text(after), is_crlf=is_crlf)
     base = _base(root, path, value, made)
     after = _text(value["after"]) if "after" in value else base
     return FileRecord(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import dolittle
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
+from dolittle_cli.scaffold.line_ends import has_crlf
 from dolittle_cli.scaffold.manifest import Manifest, Thing, file_record, with_record
 from dolittle_cli.scaffold.merge import merge
 from dolittle_cli.scaffold.names import check_class_name, snake
@@ -135,7 +136,7 @@ class _Rename:
         self._tidy()
         actions: list[FileAction] = []
         for path, text in sorted(self._files.items()):
-            actions += _actions(path, text)
+            actions += _actions(self._project.root, path, text)
         self._name_mentions()
         files = tuple(sorted(actions, key=lambda item: item.path))
         return Plan(self._project.root, files, kept=tuple(self._kept))
@@ -324,14 +325,20 @@ class _Rename:
         return self._moved.get(self._path, self._path)
 
 
-def _actions(path: str, text: _Text) -> list[FileAction]:
+def _actions(root: Path, path: str, text: _Text) -> list[FileAction]:
     if path == text.path:
         if text.before == text.after:
             return []
         return [FileAction(Action.EDIT, path, text.after, text.before, text.base)]
     return [
         FileAction(Action.DELETE, path, before=text.before),
-        FileAction(Action.CREATE, text.path, text.after, generated=text.base),
+        FileAction(
+            Action.CREATE,
+            text.path,
+            text.after,
+            generated=text.base,
+            is_crlf=has_crlf(root / path),
+        ),
     ]
 
 

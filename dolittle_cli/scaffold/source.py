@@ -19,6 +19,7 @@ from dolittle_cli.scaffold.expressions import (
     may_be_repeated,
 )
 from dolittle_cli.scaffold.imports import Import
+from dolittle_cli.scaffold.line_ends import with_newlines
 from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.types import (
     SCALARS,
@@ -208,7 +209,7 @@ def read_source(root: Path, package: str, texts: Mapping[str, str | None] | None
     for path in sorted({*folder.rglob("*.py"), *added}):
         relative = str(path.relative_to(root))
         try:
-            text = instead[path] if path in instead else path.read_bytes().decode()
+            text = instead[path] if path in instead else with_newlines(path.read_bytes().decode())
             if text is None:
                 continue
             tree = ast.parse(text, str(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -171,7 +171,7 @@ def _undone(path: str, file: FileRecord, found: str | None) -> FileAction | str:
         return "stays: it was changed since it was generated"
     if file.after is None:
         if found is None:
-            return _back(path, None, file.before)
+            return replace(_back(path, None, file.before), is_crlf=file.is_crlf)
         return "stays: somebody has made it again since"
     if found is None:
         return "stays deleted"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from dolittle_cli.errors import CommandLineError
 from dolittle_cli.scaffold.journal import PLACE, Journal, digest, locked, temporary_path
+from dolittle_cli.scaffold.line_ends import has_crlf, with_crlf, with_newlines
 from dolittle_cli.scaffold.plan import Action, FileAction, Plan
 
 _NEEDS_NOTHING_THERE: Final = frozenset({Action.CREATE})
@@ -102,10 +104,19 @@ class _Writing:
         self.at = root
         written = [item for item in items if item.action is not Action.DELETE]
         targets = [root / item.path for item in written]
+        crlf = {item.path for item in items if item.is_crlf or has_crlf(root / item.path)}
+        self._data = {
+            item.path: (with_crlf(item.text) if item.path in crlf else item.text).encode()
+            for item in written
+        }
+        as_they_are = tuple(
+            replace(item, before=with_crlf(item.before)) if item.path in crlf else item
+            for item in items
+        )
         self._journal = Journal(
             root,
-            items,
-            {item.path: digest(item.text.encode()) for item in written},
+            as_they_are,
+            {path: digest(data) for path, data in self._data.items()},
             tuple(map(_aside, targets)),
             tuple(_missing_folders([root / PLACE, *targets])),
             os.getpid(),
@@ -144,7 +155,7 @@ class _Writing:
             if item.action is Action.DELETE:
                 continue
             aside = _aside(target)
-            self._disk.write_new(aside, item.text.encode())
+            self._disk.write_new(aside, self._data[item.path])
             if item.action not in _NEEDS_NOTHING_THERE:
                 aside.chmod(target.stat().st_mode & 0o7777)
 
@@ -196,12 +207,20 @@ class _Writing:
         if item.action in _NEEDS_NOTHING_THERE:
             is_as_planned = not is_there
         else:
-            is_as_planned = is_there and target.read_bytes() == item.before.encode()
+            is_as_planned = is_there and _text_of(target) == item.before
         if not is_as_planned:
             raise CommandLineError(
                 f"{item.path} was changed while this command ran; nothing was written",
                 hint="repeat the command",
             )
+
+
+def _text_of(path: Path) -> str | None:
+    """Return a file's text with plain newlines; ``None``: it is none."""
+    try:
+        return with_newlines(path.read_bytes().decode())
+    except UnicodeDecodeError:
+        return None
 
 
 def _aside(target: Path) -> Path:

@@ -37,7 +37,7 @@ def test_a_plan_is_shown_a_line_a_file(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("found", ["other\n", "", "text\r\n"])
+@pytest.mark.parametrize("found", ["other\n", "", "text\r", "text\r\n\n"])
 def test_a_file_with_another_text_is_a_conflict(tmp_path: Path, found: str) -> None:
     (tmp_path / "a.py").write_bytes(found.encode())
     plan = plan_files(tmp_path, {"a.py": "text\n"})
