@@ -11,7 +11,7 @@ from dolittle_cli.scaffold.manifest import GeneratedFile, Manifest, Thing
 from dolittle_cli.scaffold.merge import has_markers, merge
 from dolittle_cli.scaffold.plan import Action, FileAction, Generated, Kept, Plan, read_text
 from dolittle_cli.scaffold.project import Project, open_project
-from dolittle_cli.scaffold.request import PROJECTS, TEMPLATES, plan_request
+from dolittle_cli.scaffold.request import PROJECTS, TEMPLATES, plan_once
 from dolittle_cli.scaffold.steps import Carry, carried
 
 _Differences = dict[str, tuple[str, Generated]]
@@ -152,7 +152,7 @@ def _differences(before: Project, after: Project, thing: Thing) -> _Differences:
 
 
 def _rendered(project: Project, thing: Thing) -> dict[str, Generated]:
-    plan = plan_request(project, thing.request)
+    plan = plan_once(project, thing.request)
     return {item.path: item.generated for item in plan.files if item.generated is not None}
 
 
