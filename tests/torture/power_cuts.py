@@ -77,7 +77,7 @@ def commit_together(
     futures: list[Future[CommittedEvents]] = [each.reply for each in waiting]  # type: ignore[misc]
     for future in futures:
         future.set_running_or_notify_cancel()
-    store._writer._write(waiting)
+    store._writer._write(waiting).answer()
     return [future.exception(0) or future.result(0) for future in futures]
 
 

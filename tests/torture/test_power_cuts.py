@@ -11,8 +11,8 @@ import pytest
 from dolittle.engines.file import opening
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.recovery import Scan
-from dolittle.errors import StoreDamaged, StoreFull
-from dolittle.store import Commit, EventToCommit
+from dolittle.errors import CommitOutcomeUnknown, StoreDamaged, StoreFull
+from dolittle.store import Commit, CommittedEvents, EventToCommit
 from tests.torture.disk import Fault, SimulatedDisk
 from tests.torture.history import BrokenPromiseError
 from tests.torture.power_cuts import NOBODY, NOWHERE, Course, commit_together
@@ -94,3 +94,31 @@ def test_what_found_no_room_does_not_come_back_with_a_power_cut(code: int) -> No
     for seed in range(50):
         other = disk.after_power_cut(random.Random(seed))
         assert b"".join(other.content("log").values()) == b""
+
+
+def test_what_is_stored_is_answered_also_while_a_full_disk_cannot_be_mended() -> None:
+    course = Course(0, durability="fsync")
+    disk = SimulatedDisk(NOWHERE)
+    store = course._open(disk)
+    stored, unknown, new = (
+        Commit(f"c{number}", (EventToCommit("Paid", "Table 1", b"{}"),), NOBODY)
+        for number in range(3)
+    )
+    (answer,) = commit_together(store, [stored])
+    other = course._open(disk)
+    disk.fault = Fault(1, errno.EIO, kinds=frozenset(("fdatasync",)))
+    (outcome,) = commit_together(store, [unknown])
+    assert isinstance(outcome, CommitOutcomeUnknown)
+    # The other one has to write the lines of the first again, and finds no room for that.
+    disk._counted = 0
+    disk.fault = Fault(1, errno.ENOSPC, is_sticky=True, kinds=frozenset(("pwrite",)))
+    answers = commit_together(other, [stored, unknown, new])
+    assert [type(each) for each in answers] == [CommittedEvents, CommitOutcomeUnknown, StoreFull]
+    assert isinstance(answer, CommittedEvents)
+    assert isinstance(answers[0], CommittedEvents)
+    assert answers[0].is_repeat
+    assert answers[0].events == answer.events
+    disk.fault = None
+    again = commit_together(other, [stored, unknown, new])
+    assert all(isinstance(each, CommittedEvents) for each in again)
+    assert len({each.position for each in again if isinstance(each, CommittedEvents)}) == 3

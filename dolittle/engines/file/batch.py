@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Final
+
 import msgspec
 
 from dolittle.engines.file.line import (
@@ -28,6 +31,8 @@ from dolittle.store import (
 )
 
 Answer = tuple[Reply, CommittedEvents]
+
+_ROOT: Final = itemgetter(0)
 
 
 class Batch:
@@ -97,15 +102,7 @@ class Batch:
 
     def _place(self, commit: Commit) -> CommittedEvents:
         own = self._log.own
-        versions: list[int] = []
-        grown: dict[tuple[str, str], int] = {}
-        for event in commit.events:
-            version = 0
-            if event.aggregate:
-                stream = (event.aggregate, event.source)
-                known = grown.get(stream)
-                version = grown[stream] = (self._version(stream) if known is None else known) + 1
-            versions.append(version)
+        versions, grown = self._grown(commit)
         if commit.time is None:
             # The same as the rule of the port, without making a time of it: cost is felt here.
             time_us = max(microseconds(self._clock.now()), self._time_us)
@@ -121,14 +118,31 @@ class Batch:
         self._position, self._time_us = stored.next_position, time_us
         return answer
 
+    def _grown(self, commit: Commit) -> tuple[list[int], dict[tuple[str, str], int]]:
+        """Return the version that each event gets (0: none), and the last one of each stream."""
+        streams = [(event.aggregate, event.source) for event in commit.events]
+        grown = dict.fromkeys(streams, 0)
+        if len(grown) == len(streams) and all(map(_ROOT, streams)):
+            # Mostly each is of another stream, and all can be looked up at once.
+            versions = [version + 1 for version in self._lookup.versions(streams, self._versions)]
+            grown.update(zip(streams, versions, strict=True))
+            return versions, grown
+        versions = []
+        grown.clear()
+        for stream in streams:
+            version = 0
+            if stream[0]:
+                known = grown.get(stream)
+                version = grown[stream] = (self._version(stream) if known is None else known) + 1
+            versions.append(version)
+        return versions, grown
+
     def take_in(self) -> None:
         """Let everyone read what is on disk now."""
         address = self._log.own.address
         length = sum(map(len, self._lines))
         self._log.publish(length, self._position, self._time_us)
-        for line, commit in zip(self._lines, self._commits, strict=True):
-            self._lookup.add(commit, line[:-1], address)
-            address += len(line)
+        self._lookup.add_written(self._commits, self._lines, address, self._versions)
         self.is_readable = True
 
     def holds(self, commit_id: str) -> bool:
@@ -160,6 +174,11 @@ class Batch:
         for reply, answer in self._answers:
             if answer.events[0].position < self._log.own.position:
                 reply.set_result(answer)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Forget the answers: nothing of the batch is stored."""
+        self._answers.clear()
 
 
 def _as_repeat(commit: Commit, known: CommittedEvents) -> CommittedEvents:

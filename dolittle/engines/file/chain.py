@@ -8,9 +8,9 @@ that cannot be found any more leaves a neighbour that still names it.
 from __future__ import annotations
 
 import sqlite3
-import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 SCHEMA: Final = (
@@ -21,7 +21,6 @@ END: Final = b"\xff"
 """What the last row calls the next one; every key is less."""
 
 _FIRST: Final = b""
-_LENGTHS: Final = struct.Struct("<II")
 _AT_OR_BEFORE: Final = (
     "SELECT key, value, next, sum FROM chain WHERE key <= ? ORDER BY key DESC LIMIT 1"
 )
@@ -47,6 +46,9 @@ class Row(NamedTuple):
     key: bytes
     value: bytes
     next: bytes
+
+
+_NONE: Final[Mapping[bytes, Row]] = MappingProxyType({})
 
 
 class Chain:
@@ -100,22 +102,28 @@ class Chain:
             follows = row.key
         _require(False)
 
-    def put(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
-        """Put or replace values; keys come in ascending order, each once."""
+    def put(self, pairs: Iterable[tuple[bytes, bytes]], known: Mapping[bytes, Row] = _NONE) -> None:
+        """Put or replace values; keys come in ascending order, each once.
+
+        Args:
+            pairs: Keys and values.
+            known: Rows by their keys, as they were found since the transaction began.
+        """
         puts: list[tuple[bytes, bytes, bytes, int]] = []
+        put = puts.append
         key, value, follows = _FIRST, b"", _FIRST
         for new_key, new_value in pairs:
             if follows <= new_key:
                 # Not within the gap behind the row at hand: what is there is looked up.
                 if follows:
-                    puts.append((key, value, follows, _sum(key, value, follows)))
-                key, value, follows = self.at_or_before(new_key)
+                    put((key, value, follows, _sum(key, value, follows)))
+                key, value, follows = known.get(new_key) or self.at_or_before(new_key)
             if key != new_key:
-                puts.append((key, value, new_key, _sum(key, value, new_key)))
+                put((key, value, new_key, _sum(key, value, new_key)))
                 key = new_key
             value = new_value
         if follows:
-            puts.append((key, value, follows, _sum(key, value, follows)))
+            put((key, value, follows, _sum(key, value, follows)))
         self._db.executemany(_PUT, puts)
 
 
@@ -136,4 +144,5 @@ def _checked(found: tuple[bytes, bytes, bytes, int]) -> Row:
 
 
 def _sum(key: bytes, value: bytes, follows: bytes) -> int:
-    return zlib.crc32(_LENGTHS.pack(len(key), len(value)) + key + value + follows)
+    # The lengths go in as what the checksum begins with, so that no byte changes sides.
+    return zlib.crc32(key + value + follows, len(key) << 24 ^ len(value))

@@ -20,7 +20,7 @@ from dolittle.engines.file.tail import KnownPlace, Posting, Tail
 from dolittle.store import Stream
 
 NAME: Final = "index.sqlite"
-FORMAT: Final = 2
+FORMAT: Final = 3
 _BUSY_S: Final = 1.0
 """How long to wait for another process that brings its lines in."""
 
@@ -278,9 +278,10 @@ class Index:
             new[key] = _packed(place.address)
         for type_id, count in tail.type_counts.items():
             new[_key(_TYPE, type_id)] = _packed(self.type_count([type_id]) + count)
+        known: dict[bytes, Row] = {}
         for posting, addresses in tail.postings.items():
-            self._post(new, _posting_key(posting), addresses)
-        self._chain.put(sorted(new.items()))
+            self._post(new, known, _posting_key(posting), addresses)
+        self._chain.put(sorted(new.items()), known)
         self._note(sealed)
         self._db.execute("COMMIT")
 
@@ -300,7 +301,13 @@ class Index:
             for each in sorted(sealed)
         )
 
-    def _post(self, new: dict[bytes, bytes], prefix: bytes, addresses: Sequence[int]) -> None:
+    def _post(
+        self,
+        new: dict[bytes, bytes],
+        known: dict[bytes, Row],
+        prefix: bytes,
+        addresses: Sequence[int],
+    ) -> None:
         """Append addresses to a posting's last row while that is short, else begin a row."""
         row = self._chain.at_or_before(prefix + b"\xff" * 8)
         if row.key.startswith(prefix) and len(row.value) < 4 * _ROW_ADDRESSES_MAX:
@@ -308,6 +315,7 @@ class Index:
             if addresses[0] - last <= _SPAN_MAX:
                 head, more = _packed(addresses[-1]), _steps([last, *addresses])
                 new[row.key] = head + row.value[8:] + more
+                known[row.key] = row
                 return
         for begin in range(0, len(addresses), _ROW_ADDRESSES_MAX):
             part = addresses[begin : begin + _ROW_ADDRESSES_MAX]
@@ -321,8 +329,11 @@ def commit_order(commit_id: str) -> bytes:
 
 def _key(kind: bytes, *names: str) -> bytes:
     """Return the key of names; each stands behind its length, so that none is part of another."""
-    encoded = [name.encode() for name in names]
-    return kind + b"".join(_LENGTH.pack(len(name)) + name for name in encoded)
+    key = kind
+    for name in names:
+        encoded = name.encode()
+        key += _LENGTH.pack(len(encoded)) + encoded
+    return key
 
 
 def _names(key: bytes) -> list[str]:

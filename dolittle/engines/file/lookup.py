@@ -7,7 +7,7 @@ import contextlib
 import functools
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -24,15 +24,15 @@ from dolittle.engines.file.index import (
 from dolittle.engines.file.line import SUM_END, StoredCommit
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.synced import Mark
-from dolittle.engines.file.tail import PLACE_BYTES, KnownPlace, Posting, Tail
+from dolittle.engines.file.tail import PLACE_BYTES, KnownPlace, Posting, Tail, Versions
 from dolittle.errors import StoreClosed, StoreDamaged
 from dolittle.store import Stream
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-TAIL_COMMITS_MAX: Final = 4_000
-TAIL_BYTES_MAX: Final = 8 * 1024 * 1024
+TAIL_COMMITS_MAX: Final = 8_000
+TAIL_BYTES_MAX: Final = 16 * 1024 * 1024
 """The tail goes into the index when it has grown to one of these."""
 
 _VERSIONS_MAX: Final = 100_000
@@ -185,7 +185,7 @@ class Lookup:
                     self.flush(mark)
 
     def add(self, commit: StoredCommit, line: bytes, address: int) -> None:
-        """Take in a line that was just written, unless it is known already.
+        """Take in a line that was just read, unless it is known already.
 
         Args:
             commit: What it says.
@@ -196,6 +196,29 @@ class Lookup:
             if address == self._tail.end:
                 self._tail.add(commit, len(line) + 1)
                 self._last_sum = int(line[SUM_END - 8 : SUM_END], 16)
+
+    def add_written(
+        self,
+        commits: Sequence[StoredCommit],
+        lines: Sequence[bytes],
+        address: int,
+        versions: Versions,
+    ) -> None:
+        """Take in lines that were just written, unless they are known already.
+
+        Args:
+            commits: What they say.
+            lines: The lines with their newlines.
+            address: Where the first one begins.
+            versions: The latest versions in them.
+        """
+        with self._mutex:
+            if address != self._tail.end:
+                return
+            for commit, line in zip(commits, lines, strict=True):
+                self._tail.add(commit, len(line), versions)
+                versions = {}
+            self._last_sum = int(lines[-1][SUM_END - 8 : SUM_END], 16)
 
     @property
     def indexed_address(self) -> int:
@@ -251,8 +274,7 @@ class Lookup:
             self._versions.clear()
         # Before the tail is replaced: version() looks without the lock.
         self._versions.update(tail.versions)
-        last_place = tail.places[-1].address if tail.places else tail.last_place
-        self._tail = Tail(tail.end, tail.position, last_place)
+        self._tail = Tail(tail.end, tail.position, tail.last_place)
         self._greatest = None
 
     def _rebase(self, indexed: Indexed, mark: Mark) -> None:
@@ -312,6 +334,17 @@ class Lookup:
         if version is None:
             version = self._versions.get(stream)
         return self._version(stream) if version is None else version
+
+    def versions(self, streams: Iterable[tuple[str, str]], later: Versions) -> list[int]:
+        """Return how many events some aggregate instances have.
+
+        Args:
+            streams: The instances.
+            later: What is known of some of them and not yet in the log.
+        """
+        # As above: without the lock, whatever else goes on.
+        first, second, third = later.get, self._tail.versions.get, self._versions.get
+        return [first(s) or second(s) or third(s) or self._version(s) for s in streams]
 
     @_answering
     def _version(self, stream: tuple[str, str]) -> int:

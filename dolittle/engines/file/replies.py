@@ -84,6 +84,13 @@ class LoopReply:
         """Answer with an error."""
         self._answer = exception
 
+    def answer(self) -> CommittedEvents:
+        """Return the answer that there is, or raise it."""
+        if isinstance(self._answer, BaseException):
+            raise self._answer
+        assert self._answer is not None
+        return self._answer
+
     def resolve(self) -> None:
         """Let the task go on; called by its loop."""
         if self.future.done():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import ExitStack, nullcontext, suppress
@@ -103,6 +104,7 @@ class FileStore:
             self._reader = Reader(self._log, self._lookup)
             self._waiters = Waiters(folder, lambda: self._log.mark().position, new_id())
             self._sender: Sender | None = None
+            self._waking = threading.Lock()
             self._writer: Writer | None = None
             self._turn_of_loop: TurnOfLoop
             if lock is not None:
@@ -252,23 +254,20 @@ class FileStore:
         A commit whose task is cancelled may have been made all the same.
         """
         writer, commit = self._checked(commit)
-        reply = LoopReply()
         if writer.is_full:
+            reply = LoopReply()
             await asyncio.to_thread(writer.submit, commit, reply)
-        elif not self._turn_of_loop.add(commit, reply):
-            writer.submit(commit, reply)
-        return await reply.future
+            return await reply.future
+        return await self._turn_of_loop.commit(commit)
 
     def _on_commit(self) -> None:
-        """Wake who waits; called by the writer's thread after each batch."""
+        """Wake who waits; called after each batch by whoever wrote it."""
         self._waiters.look()
-        if self._sender is None:
-            with suppress(OSError):
+        # Waking is a courtesy: who is not woken looks by itself.
+        with self._waking, suppress(OSError):
+            if self._sender is None:
                 self._sender = Sender(self._folder)
-        if self._sender is not None:
-            with suppress(OSError):
-                # Waking is a courtesy: who is not woken looks by itself.
-                self._sender.send(self._waiters.name)
+            self._sender.send(self._waiters.name)
 
     # Reading --------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from dolittle.engines.file.line import StoredCommit, microseconds
@@ -19,6 +20,10 @@ Posting = tuple[int, str]
 """A kind and a key, e.g. ``(SOURCE, "Dolittle Tacos")``."""
 
 
+Versions = Mapping[tuple[str, str], int]
+"""How many events aggregate instances have, by root and event source."""
+
+
 class KnownPlace(NamedTuple):
     """Where a position is: a step into the log for reading by position or time."""
 
@@ -29,6 +34,9 @@ class KnownPlace(NamedTuple):
 
 class Tail:
     """What lines say, by commit id, stream, type, correlation, source and aggregate root.
+
+    By what a commit needs it is known at once, by the rest when somebody asks: many lines are
+    sorted in a third of the time that each would take between two commits.
 
     Attributes:
         versions: By what would be a :class:`Stream`; a plain pair equals it and is made in a tenth
@@ -45,42 +53,88 @@ class Tail:
         self.last_address = -1
         self.commits: dict[str, int] = {}
         self.versions: dict[tuple[str, str], int] = {}
-        self.type_counts: Counter[str] = Counter()
-        self.correlations: defaultdict[str, list[int]] = defaultdict(list)
-        self.postings: defaultdict[Posting, list[int]] = defaultdict(list)
-        self.places: list[KnownPlace] = []
-        self.last_place = last_place
+        self._unsorted: list[tuple[StoredCommit, int]] = []
+        self._type_counts: Counter[str] = Counter()
+        self._correlations: defaultdict[str, list[int]] = defaultdict(list)
+        self._postings: defaultdict[Posting, list[int]] = defaultdict(list)
+        self._places: list[KnownPlace] = []
+        self._last_place = last_place
 
-    def add(self, commit: StoredCommit, length: int) -> None:
+    @property
+    def type_counts(self) -> Counter[str]:
+        """How many events there are of each type."""
+        self._sort()
+        return self._type_counts
+
+    @property
+    def correlations(self) -> dict[str, list[int]]:
+        """The addresses of lines by their correlation, where it is not the commit itself."""
+        self._sort()
+        return self._correlations
+
+    @property
+    def postings(self) -> dict[Posting, list[int]]:
+        """The addresses of lines by what their events have in common."""
+        self._sort()
+        return self._postings
+
+    @property
+    def places(self) -> list[KnownPlace]:
+        """Remembered places, in order."""
+        self._sort()
+        return self._places
+
+    @property
+    def last_place(self) -> int:
+        """The address of the last remembered place."""
+        self._sort()
+        return self._last_place
+
+    def add(self, commit: StoredCommit, length: int, versions: Versions | None = None) -> None:
         """Take in the next line.
 
         Args:
             commit: What it says.
             length: Its bytes, with the newline.
+            versions: The latest versions in it, where they are at hand.
         """
         address = self.end
         self.commits[commit.commit] = address
-        if commit.correlation:
-            self.correlations[commit.correlation].append(address)
-        if address - self.last_place >= PLACE_BYTES:
-            self.last_place = address
-            place = KnownPlace(commit.position, address, microseconds(commit.time))
-            self.places.append(place)
-        versions, counts = self.versions, self.type_counts
-        for event in commit.events:
-            counts[event.type_id] += 1
-            if event.aggregate:
-                versions[event.aggregate, event.source] = event.version
-        for posting in postings_of(commit):
-            self.postings[posting].append(address)
+        if versions is not None:
+            self.versions.update(versions)
+        else:
+            for event in commit.events:
+                if event.aggregate:
+                    self.versions[event.aggregate, event.source] = event.version
+        self._unsorted.append((commit, address))
         self.last_address = address
         self.end = address + length
         self.position = commit.position + len(commit.events)
+
+    def _sort(self) -> None:
+        unsorted, self._unsorted = self._unsorted, []
+        counts, postings = self._type_counts, self._postings
+        for commit, address in unsorted:
+            if commit.correlation:
+                self._correlations[commit.correlation].append(address)
+            if address - self._last_place >= PLACE_BYTES:
+                self._last_place = address
+                place = KnownPlace(commit.position, address, microseconds(commit.time))
+                self._places.append(place)
+            counts.update([event.type_id for event in commit.events])
+            for posting in postings_of(commit):
+                postings[posting].append(address)
 
 
 def postings_of(commit: StoredCommit) -> set[Posting]:
     """Return by what the line of a commit can be found."""
     events = commit.events
+    if len(events) == 1:
+        event = events[0]
+        one: set[Posting] = {(SOURCE, event.source), (TYPE, event.type_id)}
+        if event.aggregate:
+            one.add((AGGREGATE, event.aggregate))
+        return one
     found: set[Posting] = {(SOURCE, event.source) for event in events}
     # Of types and aggregate roots a commit has few, however many events it has.
     found.update([(TYPE, type_id) for type_id in {event.type_id for event in events}])

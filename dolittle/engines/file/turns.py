@@ -1,6 +1,6 @@
 """What the tasks of one event loop commit within one turn of the loop: it goes the same way.
 
-A task alone is answered soonest when its loop writes at once, in its own thread. Several are
+A task alone is answered soonest when it writes at once, in the loop's own thread. Several are
 handed to the writer's thread together, which syncs once for all while the loop goes on.
 """
 
@@ -12,52 +12,54 @@ import threading
 from dolittle.engines.file.replies import LoopReply, deliver
 from dolittle.engines.file.writer import Writer
 from dolittle.errors import StoreClosed
-from dolittle.store import Commit
+from dolittle.store import Commit, CommittedEvents
 
 
 class TurnOfLoop:
-    """Gathers what is committed until everything that the loop had to do now is done."""
+    """Gathers what is committed until every task that is ready now has had its turn."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._mutex = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._gathered: list[tuple[Commit, LoopReply]] = []
+        self._gathered: dict[asyncio.AbstractEventLoop, list[tuple[Commit, LoopReply]]] = {}
 
-    def add(self, commit: Commit, reply: LoopReply) -> bool:
-        """Take a commit in; ``False`` if commits of another event loop are just being gathered."""
+    async def commit(self, commit: Commit) -> CommittedEvents:
+        """Commit, and return the answer; raises what the writer answers with.
+
+        Raises:
+            StoreClosed: Nothing is written any more.
+        """
+        reply = LoopReply()
         with self._mutex:
-            if self._loop is None or self._loop.is_closed():
-                # Whoever committed in a loop that was closed meanwhile waits no more.
-                self._gathered = []
-                reply.loop.call_soon(self._end)
-                self._loop = reply.loop
-            elif self._loop is not reply.loop:
-                return False
-            self._gathered.append((commit, reply))
-            return True
+            gathered = self._gathered.get(reply.loop)
+            is_first = gathered is None
+            if gathered is None:
+                gathered = self._gathered[reply.loop] = []
+            gathered.append((commit, reply))
+        if is_first:
+            try:
+                await asyncio.sleep(0)
+            except BaseException:
+                # Cancelled: the others that were gathered go on.
+                reply.future.cancel()
+                self._queue(self._take(reply.loop))
+                raise
+            gathered = self._take(reply.loop)
+            if len(gathered) == 1 and self._writer.write_now(commit, reply):
+                return reply.answer()
+            self._queue(gathered)
+        return await reply.future
 
-    def _take(self) -> list[tuple[Commit, LoopReply]]:
+    def _take(self, loop: asyncio.AbstractEventLoop) -> list[tuple[Commit, LoopReply]]:
         with self._mutex:
-            gathered, self._gathered, self._loop = self._gathered, [], None
-            return gathered
-
-    def _end(self) -> None:
-        gathered = self._take()
-        if len(gathered) != 1:
-            self._queue(gathered)
-            return
-        commit, reply = gathered[0]
-        try:
-            is_written = self._writer.write_now(commit, reply)
-        finally:
-            reply.resolve()
-        if not is_written:
-            self._queue(gathered)
+            return self._gathered.pop(loop, [])
 
     def hand_over(self) -> None:
-        """Let the writer's thread have what was gathered until now."""
-        self._queue(self._take())
+        """Let the writer's thread have what was gathered until now, whichever loop waits for it."""
+        with self._mutex:
+            loops = list(self._gathered)
+        for loop in loops:
+            self._queue(self._take(loop))
 
     def _queue(self, gathered: list[tuple[Commit, LoopReply]]) -> None:
         for commit, reply in gathered:

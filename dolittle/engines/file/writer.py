@@ -7,6 +7,7 @@ write it.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import queue
@@ -153,18 +154,22 @@ class Writer:
                 return False
             if not self._lock.take():
                 return False
-            if reply.set_running_or_notify_cancel():
-                self._write([waiting], is_locked=True)
-            else:
-                self._lock.let_go()
+            reply.set_running_or_notify_cancel()
+            batch = self._write([waiting], is_locked=True)
             self._has_written = True
             if self._is_asleep or self._lookup.is_flush_due:
                 # Only the thread brings the tail into the index.
-                with self._room:
+                with self._room, contextlib.suppress(StoreClosed):
                     self._enqueue(_Token.LOOK)
         finally:
             self._turn.release()
+        self._tell(batch)
         return True
+
+    def _tell(self, batch: Batch) -> None:
+        batch.answer()
+        if batch.is_readable:
+            self._on_commit()
 
     def _may_write_now(self, waiting: Waiting) -> bool:
         return (
@@ -202,22 +207,29 @@ class Writer:
             first = self._first()
             if first is _Token.END:
                 return
+            taken = self._take(first) if isinstance(first, Waiting) else []
+            if taken:
+                self._write_queued(taken)
             with self._turn:
-                taken = self._take(first) if isinstance(first, Waiting) else []
-                if taken:
-                    self._write_queued(taken)
                 is_idle = not (taken or self._has_next() or self._has_written)
                 self._has_written = False
                 if self._lookup.is_flush_due or (is_idle and first is None):
                     self._lookup.flush(self._log.mark())
 
     def _write_queued(self, taken: list[Waiting]) -> None:
+        batch = None
         try:
-            self._write(taken)
+            with self._turn:
+                batch = self._write(taken)
         finally:
+            # Before anyone is told: who then commits again is alone.
             with self._room:
                 self._under_way -= len(taken)
+            if batch is not None:
+                batch.answer()
             deliver(waiting.reply for waiting in taken)
+        if batch.is_readable:
+            self._on_commit()
 
     def _first(self) -> Waiting | _Token | None:
         """Wait for something in the queue; ``None``: there was nothing for a while."""
@@ -269,21 +281,28 @@ class Writer:
     def _has_next(self) -> bool:
         return self._next is not None or not self._queue.empty()
 
-    def _write(self, taken: list[Waiting], *, is_locked: bool = False) -> None:
-        """Write commits as one batch and answer each; needs the turn.
+    def _write(self, taken: list[Waiting], *, is_locked: bool = False) -> Batch:
+        """Write commits as one batch; needs the turn.
 
         Args:
             taken: The commits.
             is_locked: The lock is held already; it is let go of.
+
+        Returns:
+            What is still to be answered: everything that was stored or refused. Where nothing
+            could be written, everyone has been told.
         """
         batch = Batch(self._log, self._lookup, self._clock)
         if self._poison:
+            if is_locked:
+                self._lock.let_go()
             self._fail(taken, StoreClosed(self._folder, self._poison))
-            return
+            return batch
         try:
             with self._lock.held(is_taken=is_locked):
                 self._write_locked(batch, taken)
         except StoreError as error:
+            batch.give_up()
             self._fail(taken, error)
         except OSError as error:
             self._refuse(batch, taken, error)
@@ -291,10 +310,7 @@ class Writer:
             reason = f"an unexpected error: {error!r}"
             self._poison_with(reason, taken, is_outcome_known=not batch.has_begun)
             raise
-        else:
-            batch.answer()
-        if batch.is_readable:
-            self._on_commit()
+        return batch
 
     def _write_locked(self, batch: Batch, taken: list[Waiting]) -> None:
         if self._log.damage is not None or self._lookup.damage is not None:
