@@ -33,6 +33,15 @@ def test_an_execution_context_ends_with_its_block() -> None:
     assert current_context() is None
 
 
+def test_a_block_whose_context_changes_ends_with_the_one_before_it() -> None:
+    outer, first, second = (ExecutionContext(correlation=text) for text in "123")
+    with execution_context(outer):
+        with execution_context(first) as block:
+            block.change(second)
+            assert current_context() is second
+        assert current_context() is outer
+
+
 def test_an_execution_context_may_be_made_only_when_it_is_asked_for() -> None:
     made = []
 

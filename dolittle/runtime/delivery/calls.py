@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
+
+from dolittle.errors import UnreadableEvent
 from dolittle.events import EventContext
-from dolittle.execution import execution_context
+from dolittle.execution import ExecutionContext, execution_context
 from dolittle.handlers import EventHandlerDeclaration, HandlerMethod
 from dolittle.runtime.delivery.replays import is_replayed
 from dolittle.runtime.delivery.surroundings import Surroundings
@@ -26,7 +29,7 @@ TURN_EVENTS_MAX: Final = 500
 Error = BaseException | None
 
 
-class Work(NamedTuple):
+class Work(msgspec.Struct, frozen=True, gc=False):
     """One event for one method."""
 
     event: CommittedEvent
@@ -79,21 +82,37 @@ class Calls:
     ) -> list[Error]:
         end = time.monotonic() + TURN_S
         errors: list[Error] = []
-        for work in turn:
-            error = self._call(work, replay)
-            errors.append(error)
-            if error is not None or is_halted() or time.monotonic() >= end:
-                break
+        decoded = self._decoded(turn)
+        # The thread has no context of its own to go back to: one block serves the whole turn.
+        with execution_context(self._execution(turn[0])) as block:
+            for index, work in enumerate(turn):
+                if not _is_left_out(work, replay):
+                    # Most methods never ask for it, and making it costs as much as decoding.
+                    block.change(self._execution(work))
+                    error = self._call(work, replay, decoded[index : index + 1])
+                    errors.append(error)
+                    if error is not None:
+                        break
+                else:
+                    errors.append(None)
+                if is_halted() or time.monotonic() >= end:
+                    break
         return errors
 
-    def _call(self, work: Work, replay: Replay | None) -> Error:
-        if _is_left_out(work, replay):
-            return None
+    def _decoded(self, turn: list[Work]) -> list[Any]:
+        """Decode all events at once; nothing where one is unreadable, which then fails alone."""
         try:
-            arguments = self._arguments(work, replay)
-            # Most methods never ask for it, and making it costs as much as decoding the event.
-            with execution_context(partial(self._around.execution, work.event)):
-                result = work.method.function(self._instance, *arguments)
+            return self._around.event_types.decode_all([work.event for work in turn])
+        except UnreadableEvent:
+            return []
+
+    def _execution(self, work: Work) -> Callable[[], ExecutionContext]:
+        return partial(self._around.execution, work.event)
+
+    def _call(self, work: Work, replay: Replay | None, decoded: Sequence[Any]) -> Error:
+        try:
+            arguments = self._arguments(work, replay, decoded)
+            result = work.method.function(self._instance, *arguments)
             if result is not None and inspect.isawaitable(result):
                 raise _never_awaited(work.method.name, result)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded as the partition's failure
@@ -104,8 +123,8 @@ class Calls:
         if _is_left_out(work, replay):
             return None
         try:
-            arguments = self._arguments(work, replay)
-            with execution_context(partial(self._around.execution, work.event)):
+            arguments = self._arguments(work, replay, ())
+            with execution_context(self._execution(work)):
                 await work.method.function(self._instance, *arguments)
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
@@ -117,9 +136,10 @@ class Calls:
         return None
 
     def _arguments(
-        self, work: Work, replay: Replay | None
+        self, work: Work, replay: Replay | None, decoded: Sequence[Any]
     ) -> tuple[Any] | tuple[Any, EventContext]:
-        event = self._around.event_types.decode(work.event)
+        """Return what a method is called with; decode the event if it has not been."""
+        event = decoded[0] if decoded else self._around.event_types.decode(work.event)
         if not work.method.takes_context:
             return (event,)
         is_replay = is_replayed(replay, work.partition, work.event.position)

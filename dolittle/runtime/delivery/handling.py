@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +22,7 @@ from dolittle.runtime.delivery.replays import (
     is_passed_over,
     is_replayed,
     is_tried_again,
+    may_pass_over,
 )
 from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
 from dolittle.runtime.state import Change, FailingPartition, Processor, Request
@@ -168,8 +169,7 @@ class HandlerLoop:
             self._hand_out_due()
             return moved
         self._read = page.next_position
-        for event in page.events:
-            self._hand_out(event)
+        self._hand_out_all(page.events)
         self._move()
         return moved
 
@@ -193,6 +193,22 @@ class HandlerLoop:
     def _partition(self, event: CommittedEvent) -> str:
         return event.source if self._declaration.partitioned else WHOLE
 
+    def _hand_out_all(self, events: Sequence[CommittedEvent]) -> None:
+        """Hand out the events of a page: all of them at once where none waits or is passed over."""
+        is_plain = self._declaration.concurrency == 1 and not self._failing
+        if not events or not is_plain or may_pass_over(self._processor.replay, events):
+            for event in events:
+                self._hand_out(event)
+            return
+        methods, partitioned = self._declaration.methods, self._declaration.partitioned
+        self._add_to_lane(
+            WHOLE,
+            [
+                Work(event, methods[event.type_id], event.source if partitioned else WHOLE)
+                for event in events
+            ],
+        )
+
     def _hand_out(self, event: CommittedEvent) -> None:
         partition, replay = self._partition(event), self._processor.replay
         waits_at = self._failing.get(partition) if self._declaration.partitioned else None
@@ -202,9 +218,14 @@ class HandlerLoop:
         if replay is not None and is_passed_over(replay, partition, event):
             return
         work = Work(event, self._declaration.methods[event.type_id], partition)
-        lane = partition if self._declaration.concurrency > 1 else WHOLE
-        self._lanes.setdefault(lane, deque()).append(work)
-        self._unfinished[event.position] = None
+        self._add_to_lane(partition if self._declaration.concurrency > 1 else WHOLE, [work])
+
+    def _add_to_lane(self, lane: str, works: list[Work]) -> None:
+        known = self._lanes.get(lane)
+        if known is None:
+            known = self._lanes[lane] = deque()
+        known += works
+        self._unfinished |= dict.fromkeys([work.event.position for work in works])
         if lane not in self._lane_tasks:
             self._lane_tasks[lane] = asyncio.create_task(self._run_lane(lane))
 
@@ -239,8 +260,14 @@ class HandlerLoop:
             self._move()
             return
         some = list(itertools.islice(works, TURN_EVENTS_MAX))
-        for error in await self._calls.turn(some, self._processor.replay, self._has_halted):
-            self._finish(works.popleft(), error)
+        errors = await self._calls.turn(some, self._processor.replay, self._has_halted)
+        if errors[-1] is None and not self._skip and not self._failing:
+            for work in itertools.islice(some, len(errors)):
+                works.popleft()
+                self._unfinished.pop(work.event.position, None)
+        else:
+            for error in errors:
+                self._finish(works.popleft(), error)
         self._move()
 
     def _has_halted(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -24,6 +24,14 @@ def is_passed_over(replay: Replay | None, partition: str, event: CommittedEvent)
         return False
     is_within = replay.start <= event.position < replay.stop
     return not is_within or replay.source not in ("", event.source)
+
+
+def may_pass_over(replay: Replay | None, events: Sequence[CommittedEvent]) -> bool:
+    """Tell whether a replay may pass over any of some events (1 or more, in order of the log)."""
+    if replay is None:
+        return False
+    is_within = replay.start <= events[0].position and events[-1].position < replay.stop
+    return not is_within or bool(replay.source)
 
 
 def is_tried_again(replay: Replay, row: FailingPartition, *, partitioned: bool) -> bool:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from dolittle import event_handler, event_type, handles
+from dolittle.execution import current_context
+from dolittle.store import EventToCommit
 from dolittle.testing import HeldClock
 
 
@@ -73,3 +75,43 @@ async def test_whatever_a_method_raises_is_recorded_as_its_failure(
         await service.wait_until_seen("Announcer", committed.position)
         [row] = (await service.processor_status("Announcer")).failing
     assert row.error.startswith(said)
+
+
+async def test_each_event_of_a_turn_has_the_context_that_it_causes(open_service) -> None:
+    causations: list[str] = []
+
+    @event_handler
+    class Waiter:
+        @handles(DishPrepared)
+        def serve(self, event: DishPrepared) -> None:
+            context = current_context()
+            assert context is not None
+            causations.append(context.causation)
+
+    async with open_service(Waiter, DishPrepared) as service:
+        dishes = [DishPrepared(dish=str(number)) for number in range(40)]
+        committed = await service.commit(*dishes, source="Tacos")
+        await service.wait_until_seen("Waiter", committed.position)
+    assert causations == [event.id for event in committed.events]
+
+
+async def test_an_unreadable_event_fails_alone_among_those_of_its_turn(open_service) -> None:
+    served: list[str] = []
+
+    @event_handler
+    class Waiter:
+        @handles(DishPrepared)
+        def serve(self, event: DishPrepared) -> None:
+            served.append(event.dish)
+
+    contents = [b'{"dish":"a"}', b'{"dish":7}', b'{"dish":"c"}']
+    events = tuple(
+        EventToCommit("DishPrepared", f"Table {number}", content)
+        for number, content in enumerate(contents)
+    )
+    async with open_service(Waiter, DishPrepared, clock=HeldClock()) as service:
+        committed = await service._commit(events, "", {})
+        await service.wait_until_seen("Waiter", committed.position)
+        [row] = (await service.processor_status("Waiter")).failing
+    assert served == ["a", "c"]
+    assert (row.partition, row.position) == ("Table 1", 1)
