@@ -36,13 +36,12 @@ def read(work: Work, log: str) -> Figures:
 
     async def run() -> Figures:
         store = await FileStore.open(work.data / log / EVENTS)
-        decode = EventTypes([OrderPlaced]).decode
+        decode = EventTypes([OrderPlaced]).decode_all
 
         async def once() -> int:
             count = 0
             async for page in store.read(Selection(source=ONE, aggregate=AGGREGATE)):
-                for event in page.events:
-                    decode(event)
+                decode(page.events)
                 count += len(page.events)
             return count
 

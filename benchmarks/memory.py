@@ -42,13 +42,12 @@ def tail(work: Work, log: str) -> Figures:
 
 async def _read(work: Work, log: str, *, follows: bool) -> Figures:
     store = await FileStore.open(work.data / log / EVENTS)
-    decode = EventTypes([OrderPlaced]).decode
+    decode = EventTypes([OrderPlaced]).decode_all
     head = await store.head()
     early = 0.0
     pages = subscribe(store, Selection()) if follows else store.read(Selection())
     async for page in pages:
-        for event in page.events:
-            decode(event)
+        decode(page.events)
         if not early and page.next_position >= head // 10:
             early = peak_mib()
         if page.next_position >= head:
