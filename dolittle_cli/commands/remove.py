@@ -12,7 +12,10 @@ from dolittle_cli.scaffold.options import DiffOption, DryRunOption, ForceOption
 
 def remove(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="E.g. event or handler.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="E.g. DishPrepared.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="E.g. DishPrepared; api, ci and compose have none."),
+    ] = "",
     force: ForceOption = False,
     dry_run: DryRunOption = False,
     diff: DiffOption = False,
@@ -23,7 +26,8 @@ def remove(
 
     What was generated for it and nobody changed goes, its tests too.
 
-    What you have changed stays and is named. If something else imports it, nothing is done.
+    What you have changed stays and is named. If something else imports it, nothing is done. With
+    api goes what it put into pyproject.toml, unless something else imports it.
 
     Example: dolittle remove handler DishHandler
     """

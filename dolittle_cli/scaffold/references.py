@@ -80,6 +80,27 @@ def importers(
     return found
 
 
+def imported_modules(root: Path, leave_out: Collection[str]) -> dict[str, Reference]:
+    """Return every module that a project's files import, with the first line that does.
+
+    Args:
+        root: The project's folder.
+        leave_out: Paths of files that do not count.
+    """
+    found: dict[str, Reference] = {}
+    for path in python_files(root):
+        if path in leave_out:
+            continue
+        try:
+            tree = ast.parse((root / path).read_bytes())
+        except (SyntaxError, ValueError, OSError):
+            continue
+        for line, names in _imports(tree, path):
+            for name in names:
+                found.setdefault(name, Reference(path, line))
+    return found
+
+
 def _imports(tree: ast.Module, path: str) -> Iterator[tuple[int, set[str]]]:
     """Yield the line of each import, and the modules that it may be about."""
     own = module_of(path).split(".")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import dolittle
 from dolittle.errors import suggest
 from dolittle_cli.errors import CommandLineError, WrongUsage
@@ -12,6 +14,7 @@ from dolittle_cli.scaffold.project import Project
 from dolittle_cli.scaffold.record import slug_of
 from dolittle_cli.scaffold.references import importers, module_of
 from dolittle_cli.scaffold.request import PROJECTS, Request
+from dolittle_cli.scaffold.surroundings import without_needs
 from dolittle_cli.scaffold.undo import BuiltUpon, is_shared
 
 
@@ -22,7 +25,7 @@ def plan_remove(project: Project, manifest: Manifest, kind: str, name: str, *, f
         project: What it is removed from.
         manifest: What is remembered.
         kind: ``event``, ``handler`` …
-        name: The class.
+        name: The class; empty for a kind of which there is but one, such as ``api``.
         force: Remove it though others import it.
 
     Raises:
@@ -46,7 +49,7 @@ def plan_remove(project: Project, manifest: Manifest, kind: str, name: str, *, f
             kept.append(Kept(path, "stays: it was changed since it was generated"))
     if not actions and kept:
         raise CommandLineError(
-            f"nothing of the {kind} {name} can be removed: "
+            f"nothing of the {thing.request.key} can be removed: "
             + ", ".join(f"{item.path} {item.reason}" for item in kept),
             hint="delete what you no longer need by hand",
         )
@@ -54,13 +57,18 @@ def plan_remove(project: Project, manifest: Manifest, kind: str, name: str, *, f
     used = importers(project.root, {module_of(path) for path in deleted}, deleted)
     if used and not force:
         raise BuiltUpon(
-            f"the {kind} {name}", list(map(str, used)), "change those first, or say --force"
+            f"the {thing.request.key}",
+            list(map(str, used)),
+            "change those first, or say --force",
         )
+    if thing.request.kind == "api":
+        edits, needed = without_needs(project, manifest, deleted)
+        actions, kept = sorted([*actions, *edits], key=lambda item: item.path), [*kept, *needed]
     plan = Plan(project.root, tuple(actions), kept=tuple(kept))
     record = record_of(
         plan,
         manifest,
-        f"dolittle remove {kind} {name}",
+        f"dolittle remove {thing.request.key}",
         slug_of("remove", kind, name),
         dolittle.__version__,
         {thing.request.key: None},
@@ -77,9 +85,10 @@ def find_thing(project: Project, manifest: Manifest, kind: str, name: str) -> Th
     things = {
         key: thing for key, thing in manifest.things().items() if thing.request.kind not in PROJECTS
     }
-    found = things.get(f"{kind} {name}")
+    found = things.get(f"{kind} {name}".strip())
     if found is not None:
         return found
+    _check_named(things, kind, name)
     for item in project.source.classes:
         if (item.kind, item.name) == (kind, name):
             place = item.path.relative_to(project.root).as_posix()
@@ -101,6 +110,15 @@ def find_thing(project: Project, manifest: Manifest, kind: str, name: str) -> Th
     raise WrongUsage(
         f"there is no {kind} {name!r} in {project.package}", hint=suggest(name, sorted(names))
     )
+
+
+def _check_named(things: Mapping[str, Thing], kind: str, name: str) -> None:
+    """Refuse a kind without a name where it has some, and a name where it has none."""
+    names = sorted(t.request.name for t in things.values() if t.request.kind == kind)
+    if not name and any(names):
+        raise WrongUsage(f"which {kind}?", hint=f"name it; there is: {', '.join(names)}")
+    if name and kind in things:
+        raise WrongUsage(f"there is but one {kind}, without a name", hint=f"dolittle remove {kind}")
 
 
 def _came_with_the_project(manifest: Manifest, kind: str, name: str, path: str) -> Thing | None:

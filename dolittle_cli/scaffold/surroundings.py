@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
 from dolittle_cli.errors import CommandLineError
-from dolittle_cli.scaffold.plan import Action, FileAction, Plan, read_text
+from dolittle_cli.scaffold.manifest import Manifest
+from dolittle_cli.scaffold.plan import Action, FileAction, Kept, Plan, read_text
 from dolittle_cli.scaffold.project import Project
+from dolittle_cli.scaffold.references import imported_modules
 
 API_NEEDS: Final = "fastapi>=0.115"
 API_TEST_NEEDS: Final = "httpx>=0.28"
@@ -63,6 +67,79 @@ def plan_ci(project: Project) -> Plan:
 
 def _values(project: Project) -> dict[str, Any]:
     return {"name": project.name, "package": project.package}
+
+
+def without_needs(
+    project: Project, manifest: Manifest, deleted: Collection[str]
+) -> tuple[list[FileAction], list[Kept]]:
+    """Return ``pyproject.toml`` without what ``add api`` put there, and what stays in it.
+
+    What was there before, what its owner has changed since and what another file imports stays.
+
+    Args:
+        project: What the application is removed from.
+        manifest: What is remembered.
+        deleted: The files that go with it.
+
+    Raises:
+        CommandLineError: ``pyproject.toml`` cannot be read.
+    """
+    made = next((r for r in reversed(manifest.records) if r.things.get("api") is not None), None)
+    file = made.files.get(_PYPROJECT) if made else None
+    found = read_text(project.root, _PYPROJECT)
+    if file is None or found is None or file.before is None or file.after is None:
+        return [], []
+    added = _requirements(file.after) - _requirements(file.before)
+    modules = imported_modules(project.root, deleted)
+    kept: list[Kept] = []
+    there = _requirements(found)
+    for gone in sorted(added - there):
+        changed = [item for item in there if _name(item) == _name(gone)]
+        kept += [Kept(_PYPROJECT, f"keeps {item}: you have changed it") for item in changed]
+    for wanted in sorted(added & there):
+        user = next((r for name, r in sorted(modules.items()) if _is_of(name, wanted)), None)
+        if user is not None:
+            kept.append(Kept(_PYPROJECT, f"keeps {wanted}: {user} imports it"))
+            added = added - {wanted}
+    if found == file.after and not kept:
+        return [FileAction(Action.EDIT, _PYPROJECT, file.before, found)], []
+    text = _dropped(found, added)
+    return ([FileAction(Action.EDIT, _PYPROJECT, text, found)] if text != found else []), kept
+
+
+def _is_of(module: str, requirement: str) -> bool:
+    """Tell whether who imports a module needs a requirement."""
+    if requirement == API_TEST_NEEDS and module.endswith(".testclient"):
+        return True
+    return module.partition(".")[0] == _name(requirement)
+
+
+def _lists(document: Any) -> list[Any]:
+    """Return the lists of requirements of a ``pyproject.toml`` that ``add api`` adds to."""
+    groups = document.get("dependency-groups", {}).get("dev")
+    lists = [document.get("project", {}).get("dependencies"), groups]
+    return [found for found in lists if isinstance(found, list)]
+
+
+def _requirements(text: str) -> set[str]:
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return set()
+    return {item for found in _lists(document) for item in found if isinstance(item, str)}
+
+
+def _dropped(text: str, requirements: Collection[str]) -> str:
+    """Return a ``pyproject.toml`` without some requirements; its comments and layout stay."""
+    import tomlkit
+
+    if not _requirements(text) & set(requirements):
+        return text
+    document = tomlkit.parse(text)
+    for found in _lists(document):
+        for item in [item for item in found if item in requirements]:
+            found.remove(item)
+    return tomlkit.dumps(document)
 
 
 def _with_needs(project: Project) -> FileAction:

@@ -145,3 +145,65 @@ def test_a_dry_run_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[str
     assert value["written"] is False
     assert [item["action"] for item in value["files"]] == ["delete", "delete"]
     assert everything_in(shop) == before
+
+
+def test_an_api_goes_with_what_it_put_into_the_project(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = everything_in(shop / "shop") | {"": (shop / "pyproject.toml").read_bytes()}
+    assert main(["add", "api"]) == 0
+    capsys.readouterr()
+    assert main(["remove", "api"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "edit       pyproject.toml",
+        "delete     shop/api.py",
+        "delete     tests/test_api.py",
+    ]
+    assert everything_in(shop / "shop") | {"": (shop / "pyproject.toml").read_bytes()} == before
+    assert main(["undo"]) == 0
+    assert "fastapi>=0.115" in (shop / "pyproject.toml").read_text()
+    assert (shop / "shop/api.py").is_file()
+
+
+def test_what_another_file_imports_stays_in_the_project(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["add", "api"]) == 0
+    (shop / "tests/test_mine.py").write_text("from starlette.testclient import TestClient\n")
+    text = (shop / "pyproject.toml").read_text()
+    (shop / "pyproject.toml").write_text(f"# mine\n{text}")
+    assert main(["remove", "api"]) == 0
+    assert "pyproject.toml keeps httpx>=0.28: tests/test_mine.py:1 imports it" in (
+        capsys.readouterr().err
+    )
+    after = (shop / "pyproject.toml").read_text()
+    assert after == f"# mine\n{text}".replace(', "fastapi>=0.115"', "")
+
+
+def test_a_dependency_that_was_there_before_or_was_changed_stays_in_the_project(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shop / "pyproject.toml"
+    path.write_text(path.read_text().replace('"ruff>=0.9"', '"ruff>=0.9", "httpx"'))
+    assert main(["add", "api"]) == 0
+    path.write_text(path.read_text().replace("fastapi>=0.115", "fastapi==0.116"))
+    before = path.read_text()
+    assert main(["remove", "api"]) == 0
+    assert "pyproject.toml keeps fastapi==0.116: you have changed it" in capsys.readouterr().err
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["event"], "which event?"),
+        (["api"], "there is no api here"),
+        (["ci", "x"], "there is but one ci"),
+    ],
+)
+def test_a_kind_without_names_is_told_from_the_others(
+    shop: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(["add", "ci"]) == 0
+    assert main(["remove", *words]) == 2
+    assert message in capsys.readouterr().err
