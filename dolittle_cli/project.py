@@ -147,7 +147,7 @@ async def use(
         DeclarationErrors: It cannot be loaded.
         StoreError: The store cannot be opened, or its events are damaged.
     """
-    from dolittle.runtime.opening import open_tenants
+    from dolittle.runtime.microservice import Microservice
 
     if delivers_to:
         from dolittle.runtime.host import configure_logging
@@ -156,7 +156,7 @@ async def use(
         configure_logging()
     with contextlib.redirect_stdout(sys.stderr):
         definition = load(place)
-        async with open_tenants(
+        async with Microservice.open_tenants(
             place.configuration,
             definition,
             tenants=(place.tenant,),

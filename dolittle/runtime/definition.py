@@ -15,6 +15,7 @@ from dolittle.events import EventTypeDeclaration, check_event_type
 from dolittle.handlers import EventHandlerDeclaration, check_event_handler
 from dolittle.projections import ProjectionDeclaration, check_projection
 from dolittle.runtime.importing import import_package
+from dolittle.runtime.making import unfilled_arguments
 from dolittle.serialization import EventTypes
 from dolittle.upcasters import (
     UpcasterDeclaration,
@@ -173,8 +174,6 @@ def _from_elsewhere(
 
 def _handler_problems(declaration: EventHandlerDeclaration) -> Iterator[Problem]:
     """Find the arguments of a handler's ``__init__`` that nobody fills in."""
-    from dolittle.runtime.making import unfilled_arguments
-
     for argument in unfilled_arguments(declaration.cls):
         yield declaration.place.problem(
             f"event handler {declaration.name}: nobody fills in {argument} of its __init__",

@@ -19,7 +19,6 @@ from dolittle.runtime.code_places import place_of
 from dolittle.runtime.configuration import Configuration, load_configuration
 from dolittle.runtime.definition import Definition, load_definition
 from dolittle.runtime.microservice import Microservice
-from dolittle.runtime.opening import open_tenants
 from dolittle.runtime.reports import Loaded, Serving, Tell
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ async def host(
     async with AsyncExitStack() as opened:
         try:
             microservices = await opened.enter_async_context(
-                open_tenants(
+                Microservice.open_tenants(
                     service.configuration,
                     service.definition,
                     tenants=service.configuration.tenants,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
-from dolittle.runtime.microservice import Microservice
+FILLED_IN_MARK: Final = "__dolittle_filled_in__"
+"""The attribute of a class whose instance is filled in: of ``Microservice``, which is above."""
 
 
-def make_handler(cls: type, microservice: Microservice) -> Any:
+def make_handler(cls: type, microservice: object) -> Any:
     """Make a handler; an argument of its ``__init__`` annotated ``Microservice`` is filled in."""
     return cls(**dict.fromkeys(_wanted(cls), microservice))
 
@@ -38,4 +39,4 @@ def _wanted(cls: Any) -> list[str]:
         hints = get_type_hints(cls.__init__) if arguments else {}
     except NameError:
         hints = {}  # a name for type checkers only; then no argument can be filled in
-    return [name for name in arguments if hints.get(name) is Microservice]
+    return [name for name in arguments if hasattr(hints.get(name), FILLED_IN_MARK)]

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from dolittle.aggregates import AggregateRoot, arguments_for, command_of, declaration_of
-from dolittle.errors import ProjectionFailed, Unknown, WaitTimedOut
+from dolittle.errors import Unknown
 from dolittle.events import event_type_of
 from dolittle.execution import DEVELOPMENT, ExecutionContext, Timer, current_context, new_id
 from dolittle.projections import projection_declaration_of
 from dolittle.runtime.configuration import Configuration, find_project, load_configuration
 from dolittle.runtime.definition import Definition, load_definition
 from dolittle.runtime.delivery import Deliverer
-from dolittle.runtime.delivery.projecting import unknown_key
-from dolittle.runtime.delivery.surroundings import Signal
+from dolittle.runtime.delivery.surroundings import Signal, Surroundings
 from dolittle.runtime.instances import AggregateInstance, Performed
+from dolittle.runtime.opening import open_tenants
+from dolittle.runtime.progress import ProcessorStatus, Progress, processor_declaration
 from dolittle.runtime.read_models import WAIT_S, ReadModels
-from dolittle.runtime.state import FailingPartition, Processor, Request, State, active, newest
+from dolittle.runtime.state import Request, State
 from dolittle.serialization import EventTypes, encode, from_values
 from dolittle.store import (
     Commit,
@@ -31,39 +31,13 @@ from dolittle.store import (
     EventStore,
     EventToCommit,
     Position,
-    Selection,
     Stream,
 )
 
+__all__ = ["Microservice", "ProcessorStatus"]
+
 A = TypeVar("A", bound=AggregateRoot)
 T = TypeVar("T")
-
-LOOK_AGAIN_S: Final = 0.02
-"""How often a position is looked at that another process moves."""
-
-
-@dataclass(frozen=True)
-class ProcessorStatus:
-    """How far a handler or projection has got.
-
-    Attributes:
-        name: The class name.
-        id: Under which its position is kept.
-        kind: ``handler`` or ``projection``.
-        position: Every event before it was handled or is in a failing partition.
-        behind: How many events of its types are still to come; 0 if it is level.
-        is_started: Whether it has ever run.
-        is_replaying: Whether a replay or rebuild is under way.
-    """
-
-    name: str
-    id: str
-    kind: str
-    position: Position
-    behind: int
-    is_started: bool
-    is_replaying: bool
-    failing: tuple[FailingPartition, ...] = ()
 
 
 class Microservice:
@@ -73,6 +47,8 @@ class Microservice:
     opens the store and delivers events meanwhile. ``for_tenant`` gives the same for another
     tenant.
     """
+
+    __dolittle_filled_in__ = True  # FILLED_IN_MARK: an event handler may ask for it
 
     def __init__(
         self,
@@ -128,12 +104,9 @@ class Microservice:
         """
         configuration = load_configuration(find_project(Path(project)))
         configuration.tenant_folder(tenant)
-        definition = load_definition(configuration.package, configuration.project)
-        from dolittle.runtime.opening import open_tenants
-
-        async with open_tenants(
+        async with Microservice.open_tenants(
             configuration,
-            definition,
+            load_definition(configuration.package, configuration.project),
             tenants=configuration.tenants if deliver else (tenant,),
             deliver=deliver,
             only=only,
@@ -141,6 +114,49 @@ class Microservice:
             clock=clock,
         ) as microservices:
             yield microservices[tenant]
+
+    @staticmethod
+    @asynccontextmanager
+    async def open_tenants(
+        configuration: Configuration,
+        definition: Definition,
+        *,
+        tenants: Iterable[str],
+        deliver: bool,
+        only: Iterable[str] = (),
+        ephemeral: bool = False,
+        clock: Timer | None = None,
+    ) -> AsyncIterator[dict[str, Microservice]]:
+        """Open tenants of a loaded microservice as :meth:`open` does; close them at last.
+
+        Raises:
+            Unknown: A tenant is not configured.
+            StoreError: A store cannot be opened.
+        """
+
+        def make(around: Surroundings, tenants: Mapping[str, Microservice]) -> Microservice:
+            return Microservice(
+                definition,
+                around.store,
+                around.state,
+                name=configuration.name,
+                tenant=around.tenant,
+                configuration=configuration,
+                tenants=tenants,
+                progressed=around.progressed,
+            )
+
+        async with open_tenants(
+            configuration,
+            definition,
+            make,
+            tenants=tenants,
+            deliver=deliver,
+            only=only,
+            ephemeral=ephemeral,
+            clock=clock,
+        ) as opened:
+            yield opened
 
     def for_tenant(self, tenant: str) -> Microservice:
         """Return the same microservice for another tenant.
@@ -339,6 +355,8 @@ class Microservice:
         declaration = self.definition.projection(name)
         return ReadModels(self, declaration.id, declaration.name, declaration.cls)
 
+    # Handlers and projections seen from outside
+
     async def wait_until_seen(
         self, name: str, position: Position, *, timeout_s: float = WAIT_S, key: str = ""
     ) -> None:
@@ -355,63 +373,15 @@ class Microservice:
             WaitTimedOut: It did not get there in time.
             ProjectionFailed: It is a projection, and an event up to that position failed.
         """
-        declaration = self._processor_declaration(name)
-        loop = asyncio.get_running_loop()
-        end = loop.time() + timeout_s
-        seen: Position = 0
-        while True:
-            change = asyncio.ensure_future(self._progressed.wait())
-            try:
-                current = await self._current(declaration.id)
-                if current is not None:
-                    seen = current.position
-                    if seen > position:
-                        await self._check_not_failing(declaration.name, current, position, key)
-                        return
-                remaining = end - loop.time()
-                if remaining <= 0:
-                    kind = self._kind_of(declaration)
-                    raise WaitTimedOut(declaration.name, position, seen, timeout_s, kind=kind)
-                is_ours = self.deliverer is not None and self.deliverer.is_delivering
-                pause = remaining if is_ours else min(remaining, LOOK_AGAIN_S)
-                await asyncio.wait([change], timeout=pause)
-            finally:
-                change.cancel()
-
-    async def _current(self, name: str) -> Processor | None:
-        """Return the build that readers see, once its code is that of the loaded projection."""
-        current = active(await self.state.processors(name))
-        if current is None:
-            return None
-        for projection in self.definition.projections.values():
-            if projection.id == name and projection.fingerprint != current.fingerprint:
-                return None
-        return current
-
-    async def _check_not_failing(
-        self, name: str, current: Processor, position: Position, key: str
-    ) -> None:
-        if current.kind != "projection":
-            return
-        for row in await self.state.failing(current.name):
-            if row.build != current.build or row.position > position:
-                continue
-            is_this_one = row.position == position and row.partition == unknown_key(position)
-            if is_this_one or key in ("", row.partition):
-                raise ProjectionFailed(name, row.partition, row.position, row.error)
-
-    def _processor_declaration(self, name: str) -> Any:
-        for known in (self.definition.handlers, self.definition.projections):
-            for declaration in known.values():
-                if name in (declaration.name, declaration.id):
-                    return declaration
-        names = [*self.definition.handlers, *self.definition.projections]
-        raise Unknown("event handler or projection", name, names)
-
-    def _kind_of(self, declaration: Any) -> str:
-        return "handler" if declaration.name in self.definition.handlers else "projection"
-
-    # Handlers and projections seen from outside
+        progress = Progress(self.definition, self.store, self.state)
+        await progress.wait_until_seen(
+            name,
+            position,
+            timeout_s=timeout_s,
+            key=key,
+            progressed=self._progressed,
+            is_ours=lambda: self.deliverer is not None and self.deliverer.is_delivering,
+        )
 
     async def processor_status(self, name: str) -> ProcessorStatus:
         """Return how far a handler or projection has got.
@@ -421,35 +391,7 @@ class Microservice:
         Raises:
             Unknown: There is no such handler or projection.
         """
-        declaration = self._processor_declaration(name)
-        builds = await self.state.processors(declaration.id)
-        current = active(builds)
-        latest = newest(builds)
-        position = current.position if current else 0
-        behind = await self._count(Selection(start=position, types=frozenset(declaration.methods)))
-        failing = [
-            row
-            for row in await self.state.failing(declaration.id)
-            if current is not None and row.build == current.build
-        ]
-        return ProcessorStatus(
-            name=declaration.name,
-            id=declaration.id,
-            kind=self._kind_of(declaration),
-            position=position,
-            behind=behind,
-            is_started=current is not None,
-            is_replaying=current is not None and _is_replaying(current, latest),
-            failing=tuple(failing),
-        )
-
-    async def _count(self, selection: Selection, limit: int = 10_000) -> int:
-        count = 0
-        async for page in self.store.read(selection):
-            count += len(page.events)
-            if count >= limit:
-                break
-        return count
+        return await Progress(self.definition, self.store, self.state).status(name)
 
     async def request(self, request: Request) -> int:
         """Ask the process that delivers for a replay, a retry or a skip; return its number.
@@ -457,12 +399,5 @@ class Microservice:
         Raises:
             Unknown: There is no such handler or projection.
         """
-        declaration = self._processor_declaration(request.name)
+        declaration = processor_declaration(self.definition, request.name)
         return await self.state.request(msgspec.structs.replace(request, name=declaration.id))
-
-
-def _is_replaying(current: Processor, latest: Processor | None) -> bool:
-    """Tell whether a handler is on its way through a replay, or a projection is rebuilt."""
-    if latest is not None and latest.build != current.build:
-        return True
-    return current.replay is not None and current.position < current.replay.until

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol, TypeVar
 
 from dolittle.execution import Clock, SystemClock, Timer
 from dolittle.runtime.configuration import Configuration
@@ -14,29 +15,48 @@ from dolittle.runtime.delivery import Deliverer
 from dolittle.runtime.delivery.lease import Lease
 from dolittle.runtime.delivery.surroundings import Signal, Surroundings
 from dolittle.runtime.making import make_handler
-from dolittle.runtime.microservice import Microservice
 from dolittle.runtime.sqlite_state import SqliteState
+from dolittle.runtime.state import State
 from dolittle.store import EventStore
+
+
+class Opened(Protocol):
+    """What is opened for a tenant: a microservice in use."""
+
+    store: EventStore
+    state: State
+    deliverer: Deliverer | None
+
+
+M = TypeVar("M", bound=Opened)
+
+Make = Callable[[Surroundings, Mapping[str, M]], M]
+"""Makes it of what was opened, and of those of all tenants, which are filled in meanwhile."""
 
 
 @asynccontextmanager
 async def open_tenants(
     configuration: Configuration,
     definition: Definition,
+    make: Make[M],
     *,
     tenants: Iterable[str],
     deliver: bool,
     only: Iterable[str] = (),
     ephemeral: bool = False,
     clock: Timer | None = None,
-) -> AsyncIterator[dict[str, Microservice]]:
-    """Open tenants of a loaded microservice as ``Microservice.open`` does; close them at last."""
-    opened: dict[str, Microservice] = {}
+) -> AsyncIterator[dict[str, M]]:
+    """Open tenants of a loaded microservice; close them at last.
+
+    Used as ``Microservice.open_tenants``, which knows what to make of them.
+    """
+    opened: dict[str, M] = {}
     try:
         for tenant in tenants:
             opened[tenant] = await _open_tenant(
                 configuration,
                 definition,
+                make,
                 tenant,
                 ephemeral=ephemeral,
                 clock=clock or SystemClock(),
@@ -52,7 +72,7 @@ async def open_tenants(
         await close_tenants(opened.values())
 
 
-async def close_tenants(microservices: Iterable[Microservice]) -> None:
+async def close_tenants(microservices: Iterable[Opened]) -> None:
     """Stop delivery first, everywhere at once, then close stores and states."""
     opened = list(microservices)
     deliverers = [item.deliverer for item in opened if item.deliverer is not None]
@@ -66,14 +86,15 @@ async def close_tenants(microservices: Iterable[Microservice]) -> None:
 async def _open_tenant(
     configuration: Configuration,
     definition: Definition,
+    make: Make[M],
     tenant: str,
     *,
     ephemeral: bool,
     clock: Timer,
-    opened: Mapping[str, Microservice],
+    opened: Mapping[str, M],
     only: frozenset[str],
     deliver: bool,
-) -> Microservice:
+) -> M:
     folder = configuration.tenant_folder(tenant)
     store = await open_store(configuration, tenant, ephemeral=ephemeral, clock=clock)
     if deliver and store.damage is not None:
@@ -93,16 +114,7 @@ async def _open_tenant(
         random=random.random,
         progressed=Signal(),
     )
-    microservice = Microservice(
-        definition,
-        store,
-        state,
-        name=configuration.name,
-        tenant=tenant,
-        configuration=configuration,
-        tenants=opened,
-        progressed=around.progressed,
-    )
+    microservice = make(around, opened)
     if deliver:
         lease = None if ephemeral else Lease(folder / "delivery.lock")
         microservice.deliverer = Deliverer(

@@ -16,7 +16,6 @@ from dolittle.execution import SystemClock, Timer
 from dolittle.runtime.configuration import Configuration, RetryPolicy
 from dolittle.runtime.definition import Definition, define
 from dolittle.runtime.delivery.surroundings import Signal, Surroundings
-from dolittle.runtime.opening import open_tenants
 from dolittle.runtime.sqlite_state import SqliteState
 from dolittle.runtime.state import State
 from dolittle.store import EventStore
@@ -53,7 +52,7 @@ def open_service(tmp_path: Path) -> Open:
             version="1.2.0",
             environment="test",
         )
-        async with open_tenants(
+        async with Microservice.open_tenants(
             configuration,
             define("kitchen", list(classes)),
             tenants=tenants,

@@ -24,7 +24,6 @@ from dolittle.runtime.definition import define
 from dolittle.runtime.http.application import HttpApplication, secured
 from dolittle.runtime.http.security import allowed_hosts
 from dolittle.runtime.microservice import Microservice
-from dolittle.runtime.opening import open_tenants
 
 DOOR = threading.Event()
 """Lets the guest in that a blocking command waits for."""
@@ -118,7 +117,7 @@ async def microservice(tmp_path: Path) -> AsyncIterator[Microservice]:
         version="1.2.0",
         environment="test",
     )
-    async with open_tenants(
+    async with Microservice.open_tenants(
         configuration,
         definition,
         tenants=configuration.tenants,
