@@ -49,11 +49,13 @@ class Key:
     Attributes:
         text: Names the choice; part of what a changed projection is recognised by.
         fields: The event's fields that it reads, so that a missing one is found on loading.
+        reads_context: Whether it looks at the context; making one costs as much as decoding.
     """
 
     text: str
     select: Callable[[Any, EventContext], str]
     fields: tuple[str, ...] = ()
+    reads_context: bool = True
 
 
 def by_source() -> Key:
@@ -63,7 +65,12 @@ def by_source() -> Key:
 
 def by_property(name: str) -> Key:
     """Key by a field of the event; ``key="dish"`` says the same."""
-    return Key(f"property:{name}", lambda event, _context: key_text(getattr(event, name)), (name,))
+    return Key(
+        f"property:{name}",
+        lambda event, _context: key_text(getattr(event, name)),
+        (name,),
+        reads_context=False,
+    )
 
 
 def by_property_and_time(name: str, time_format: str) -> Key:
@@ -84,7 +91,7 @@ def by_property_and_time(name: str, time_format: str) -> Key:
 
 def by_static(key: str) -> Key:
     """One document for everything, under a fixed key."""
-    return Key(f"static:{key}", lambda _event, _context: key)
+    return Key(f"static:{key}", lambda _event, _context: key, reads_context=False)
 
 
 def by_function(function: Callable[[Any, EventContext], str]) -> Key:
@@ -108,6 +115,11 @@ class ProjectionMethod:
     function: Callable[..., Any]
     key: Key
     takes_context: bool
+
+    @property
+    def reads_context(self) -> bool:
+        """Whether folding an event looks at its context."""
+        return self.takes_context or self.key.reads_context
 
 
 @dataclass
@@ -179,7 +191,17 @@ def select_key(declaration: ProjectionDeclaration, event: Any, context: EventCon
         KeyError: The projection has no ``@on`` method for this event's type.
         ValueError: The key is empty, so that nobody could ask for the document.
     """
-    method = declaration.methods[context.event_type.id]
+    return key_by(declaration, declaration.methods[context.event_type.id], event, context)
+
+
+def key_by(
+    declaration: ProjectionDeclaration, method: ProjectionMethod, event: Any, context: EventContext
+) -> str:
+    """Return the key of the document that a method changes for an event.
+
+    Raises:
+        ValueError: The key is empty, so that nobody could ask for the document.
+    """
     key = method.key.select(event, context)
     if not key:
         raise ValueError(
@@ -199,6 +221,17 @@ def fold(
         ValueError: The document to be stored breaks a constraint.
     """
     method = declaration.methods[context.event_type.id]
+    return fold_by(declaration, method, document, event, context)
+
+
+def fold_by(
+    declaration: ProjectionDeclaration,
+    method: ProjectionMethod,
+    document: Any,
+    event: Any,
+    context: EventContext,
+) -> Outcome | None:
+    """Fold one event into a document by its method, as :func:`fold` does."""
     if method.takes_context:
         outcome = method.function(document, event, context)
     else:

@@ -10,7 +10,7 @@ import msgspec
 from dolittle.constraints import violation_of
 from dolittle.errors import PayloadDoesNotFit, UnreadableEvent, suggest
 from dolittle.events import EventContext, EventType, event_type_of
-from dolittle.store import CommittedEvent, UnbuiltEvents
+from dolittle.store import CommittedEvent, encoded
 
 NESTING_MAX: Final = 64
 """How deep JSON from outside may nest."""
@@ -102,12 +102,11 @@ class EventTypes:
         Raises:
             UnreadableEvent: For the first that cannot be decoded, as :meth:`decode` does.
         """
-        encoded = events.encoded if isinstance(events, UnbuiltEvents) else events
         by_id = self._by_id
         decoded: list[Any] = []
         append = decoded.append
         try:
-            for event in encoded:
+            for event in encoded(events):
                 _, event_type, decoder = by_id[event.type_id]
                 if event.generation == event_type.generation:
                     append(decoder.decode(event.content))

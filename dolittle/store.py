@@ -161,6 +161,11 @@ class UnbuiltEvents(Sequence[CommittedEvent]):
         """What it takes to decode each of them; for this none is built."""
 
 
+def encoded(events: Sequence[CommittedEvent]) -> Sequence[EncodedEvent]:
+    """Return what it takes to decode some events; for this none is built."""
+    return events.encoded if isinstance(events, UnbuiltEvents) else events
+
+
 class CommittedEvents(msgspec.Struct, frozen=True):
     """The answer to a commit.
 

@@ -21,7 +21,7 @@ from dolittle.store import (
     EventStore,
     Selection,
     Stream,
-    UnbuiltEvents,
+    encoded,
 )
 
 A = TypeVar("A", bound=AggregateRoot)
@@ -177,10 +177,9 @@ class AggregateInstance(Generic[A]):
     def _fold(self, instance: A, events: Sequence[CommittedEvent]) -> None:
         """Fold stored events; those without an ``@on`` method count and are not decoded."""
         event_types, folds = self._microservice.event_types, self._declaration.folds
-        encoded = events.encoded if isinstance(events, UnbuiltEvents) else events
         fold_of = {
             type_id: folds.get(event_types.class_of(type_id) or object)
-            for type_id in {event.type_id for event in encoded}
+            for type_id in {event.type_id for event in encoded(events)}
         }
         if all(fold_of.values()):
             for value in event_types.decode_all(events):

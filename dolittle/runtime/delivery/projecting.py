@@ -6,33 +6,39 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from dolittle.errors import StoreError
-from dolittle.events import EventContext
+from dolittle.events import EventContext, EventType
 from dolittle.projections import (
     Outcome,
     ProjectionDeclaration,
     fold,
+    fold_by,
+    key_by,
     new_document,
     select_key,
     unset_fields,
 )
 from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
 from dolittle.runtime.state import Change, FailingPartition, Processor, Request
-from dolittle.store import END, START, CommittedEvent, Page, Position, Selection
+from dolittle.store import END, START, CommittedEvent, Page, Position, Selection, encoded
 
 CACHED_DOCUMENTS_MAX: Final = 10_000
 """Decoded documents kept between pages, so that a rebuild does not decode them again."""
 
-_MERGED_PAGES_MAX: Final = 4
+_GATHERED_PAGES_MAX: Final = 8
 """Pages folded in one transaction while there is much to read: a document that events of several
 pages change is encoded and written once."""
 
 _TURN_EVENTS: Final = 500
 """After so many events others of the event loop have their turn: some 3 ms."""
+
+_NOT_READ: Final = EventContext(START, datetime.min.replace(tzinfo=UTC), EventType(""), "")
+"""The context that is handed on where nobody looks at it: making each costs a tenth of all."""
 
 
 class ProjectionLoop:
@@ -48,9 +54,11 @@ class ProjectionLoop:
         self._declaration = declaration
         self._around = around
         self._types = frozenset(declaration.methods)
+        self._with_context = {
+            id for id, method in declaration.methods.items() if method.reads_context
+        }
         self._processor = processor
         self._failing: dict[str, FailingPartition] = {}
-        self._skip: dict[str, int] = {}
         self._cache: OrderedDict[str, Any] = OrderedDict()
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(declaration.cls)
         self._requests: deque[Request] = deque()
@@ -97,7 +105,7 @@ class ProjectionLoop:
         await self._load_build()
         await self._project_new(stop)
         if self._processor.position < stop and not self._is_stopping:
-            await self._project_page((), stop)
+            await self._project_pages((), stop)
 
     async def _load_build(self) -> None:
         self._cache.clear()
@@ -111,20 +119,20 @@ class ProjectionLoop:
 
     async def _project_new(self, stop: Position = END) -> None:
         selection = Selection(start=self._processor.position, stop=stop, types=self._types)
-        async with aclosing(_merged(self._around.store.read(selection))) as pages:
-            async for page in pages:
+        async with aclosing(_gathered(self._around.store.read(selection))) as pages:
+            async for some in pages:
                 if self._is_stopping or self._requests:
                     return
-                if page.next_position != self._processor.position:
-                    await self._project_page(page.events, page.next_position)
+                if some[-1].next_position != self._processor.position:
+                    await self._project_pages(some, some[-1].next_position)
 
-    async def _project_page(self, events: Sequence[CommittedEvent], position: int) -> None:
+    async def _project_pages(self, pages: Sequence[Page], position: int) -> None:
         processor = msgspec.structs.replace(self._processor, position=position)
-        changed = await self._fold_quickly(events)
+        changed = await self._fold_quickly(pages)
         failed: list[FailingPartition] = []
         if changed is None:
             self._cache.clear()
-            changed, failed = await self._fold_carefully(events)
+            changed, failed = await self._fold_carefully(pages)
         await self._around.state.save(Change(processor, failing=failed, documents=changed))
         self._processor = processor
         for row in failed:
@@ -132,43 +140,59 @@ class ProjectionLoop:
         self._around.progressed.notify()
         await asyncio.sleep(0)
 
-    async def _fold_quickly(
-        self, events: Sequence[CommittedEvent]
-    ) -> dict[str, bytes | None] | None:
-        """Fold a page in place; return the changed documents, or ``None`` if care is needed.
+    async def _fold_quickly(self, pages: Sequence[Page]) -> dict[str, bytes | None] | None:
+        """Fold pages in place; return the changed documents, or ``None`` if care is needed.
 
         Care is needed where a document must be as it was before an event: after an error, after
         ``Outcome.KEEP``, or when a document does not fit its class. Nothing was stored then.
         """
-        cls = self._declaration.cls
         documents: dict[str, Any] = {}
         changed: dict[str, bytes | None] = {}
         try:
-            for number, event in enumerate(events, 1):
-                if number % _TURN_EVENTS == 0:
-                    await asyncio.sleep(0)
-                key, value, context = self._read(event)
-                if key in self._failing:
-                    continue
-                document = documents.get(key)
-                if document is None:
-                    document = self._cache.pop(key, None) or await self._load(key)
-                    documents[key] = document
-                outcome = fold(self._declaration, document, value, context)
-                if outcome is Outcome.KEEP:
+            for page in pages:
+                if not await self._fold_page(page.events, documents, changed):
                     return None
-                if outcome is Outcome.DELETE:
-                    documents[key] = new_document(cls)
-                    changed[key] = None
-                else:
-                    changed.pop(key, None)
             changed |= {k: self._encoded(k, d) for k, d in documents.items() if k not in changed}
-        except Exception:  # noqa: BLE001 - the page is folded again, event by event, and recorded
+        except Exception:  # noqa: BLE001 - the pages are folded again, event by event, and recorded
             return None
         self._cache.update(documents)
         while len(self._cache) > CACHED_DOCUMENTS_MAX:
             self._cache.popitem(last=False)
         return changed
+
+    async def _fold_page(
+        self,
+        events: Sequence[CommittedEvent],
+        documents: dict[str, Any],
+        changed: dict[str, bytes | None],
+    ) -> bool:
+        """Fold a page into documents; tell whether no care was needed."""
+        declaration, failing = self._declaration, self._failing
+        methods, with_context = declaration.methods, self._with_context
+        values = self._around.event_types.decode_all(events)
+        for number, (event, value) in enumerate(zip(encoded(events), values, strict=True), 1):
+            if number % _TURN_EVENTS == 0:
+                await asyncio.sleep(0)
+            method = methods[event.type_id]
+            context = _NOT_READ
+            if event.type_id in with_context:
+                context = self._around.context(events[number - 1], is_replay=False)
+            key = key_by(declaration, method, value, context)
+            if key in failing:
+                continue
+            document = documents.get(key)
+            if document is None:
+                document = self._cache.pop(key, None) or await self._load(key)
+                documents[key] = document
+            outcome = fold_by(declaration, method, document, value, context)
+            if outcome is Outcome.KEEP:
+                return False
+            if outcome is Outcome.DELETE:
+                documents[key] = new_document(declaration.cls)
+                changed[key] = None
+            elif changed:
+                changed.pop(key, None)
+        return True
 
     async def _load(self, key: str) -> Any:
         return self._document(
@@ -193,12 +217,12 @@ class ProjectionLoop:
         return content
 
     async def _fold_carefully(
-        self, events: Sequence[CommittedEvent]
+        self, pages: Sequence[Page]
     ) -> tuple[dict[str, bytes | None], list[FailingPartition]]:
         """Fold event by event, each on a fresh copy of its document."""
         changed: dict[str, bytes | None] = {}
         failed: dict[str, FailingPartition] = {}
-        for event in events:
+        for event in [event for page in pages for event in page.events]:
             key = self._key_of(event)
             if key in self._failing or key in failed:
                 continue
@@ -261,11 +285,17 @@ class ProjectionLoop:
         now = self._around.clock.now()
         while self._requests:
             request = self._requests[0]
-            for key, row in list(self._failing.items()):
-                if request.partition in ("", key):
-                    if request.kind == "skip":
-                        self._skip[key] = row.position
-                    self._failing[key] = msgspec.structs.replace(row, retry_at=now, is_parked=False)
+            is_skipped = request.kind == "skip"
+            rows = {
+                key: msgspec.structs.replace(
+                    row, retry_at=now, is_parked=False, is_skipped=is_skipped
+                )
+                for key, row in self._failing.items()
+                if request.partition in ("", key)
+            }
+            # Saved before the request is forgotten: whoever delivers next does it too.
+            await self._around.state.save(Change(self._processor, failing=[*rows.values()]))
+            self._failing |= rows
             await self._around.state.finish_request(request.number)
             self._requests.popleft()
 
@@ -277,13 +307,13 @@ class ProjectionLoop:
 
     async def _catch_up(self, row: FailingPartition) -> None:
         """Fold what a failing key missed, up to where the projection is."""
-        key = row.partition
+        key, asked = row.partition, row
         selection = Selection(start=row.position, stop=self._processor.position, types=self._types)
         async with aclosing(self._around.store.read(selection)) as pages:  # type: ignore[type-var]
             async for page in pages:
                 changed: dict[str, bytes | None] = {}
                 for event in page.events:
-                    if self._skip.get(key) == event.position:
+                    if asked.leaves_out(event.position):
                         continue
                     if self._key_of(event) != key:
                         if key == unknown_key(event.position):
@@ -293,11 +323,12 @@ class ProjectionLoop:
                     if failed is not None:
                         await self._save_failing(failed, changed)
                         return
-                row = msgspec.structs.replace(row, position=page.next_position, attempts=0)
+                row = msgspec.structs.replace(
+                    row, position=page.next_position, attempts=0, is_skipped=False
+                )
                 await self._save_failing(row, changed)
                 if self._is_stopping:
                     return
-        self._skip.pop(key, None)
         self._cache.pop(key, None)
         await self._around.state.save(Change(self._processor, recovered=[key]))
         del self._failing[key]
@@ -332,24 +363,22 @@ class ProjectionLoop:
         self._wake.clear()
 
 
-async def _merged(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
-    """Yield pages of a reading, some at a time; those before an error come before it."""
-    events: list[CommittedEvent] = []
-    position, count = START, 0
+async def _gathered(pages: AsyncIterator[Page]) -> AsyncGenerator[list[Page], None]:
+    """Yield the pages of a reading, some at a time; those before an error come before it."""
+    some: list[Page] = []
     try:
         async with aclosing(pages):  # type: ignore[type-var]
             async for page in pages:
-                events += page.events
-                position, count = page.next_position, count + 1
-                if count == _MERGED_PAGES_MAX:
-                    yield Page(events, position)
-                    events, count = [], 0
+                some.append(page)
+                if len(some) == _GATHERED_PAGES_MAX:
+                    yield some
+                    some = []
     except StoreError:
-        if count:
-            yield Page(events, position)
+        if some:
+            yield some
         raise
-    if count:
-        yield Page(events, position)
+    if some:
+        yield some
 
 
 def unknown_key(position: Position) -> str:

@@ -358,7 +358,7 @@ async def test_each_event_is_projected_once_whichever_save_fails(
     surroundings, monkeypatch, fails_at, after_writing
 ) -> None:
     monkeypatch.setattr("dolittle.engines.memory.PAGE_EVENTS", 1)
-    monkeypatch.setattr("dolittle.runtime.delivery.projecting._MERGED_PAGES_MAX", 2)
+    monkeypatch.setattr("dolittle.runtime.delivery.projecting._GATHERED_PAGES_MAX", 2)
     mood = Mood()
     mood.refused = {"c"}
     counter = counter_for(mood)
