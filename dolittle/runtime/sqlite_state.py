@@ -28,7 +28,7 @@ from dolittle.store import END
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 BUSY_TIMEOUT_S: Final = 5.0
 """How long one process waits for another one's transaction."""
 
@@ -47,6 +47,7 @@ create table if not exists failing (
     name text, build integer, partition text, position integer not null,
     attempts integer not null, error text not null, traceback text not null,
     failed_at text not null, retry_at text not null, is_parked integer not null,
+    is_skipped integer not null default 0,
     primary key (name, build, partition)
 ) without rowid;
 create table if not exists documents (
@@ -66,7 +67,11 @@ _FROM_FORMAT_1: Final = (
     "alter table requests add column source text not null default ''",
     "alter table requests add column speed real not null default 0",
 )
-"""Positions are kept over this: without it, handlers would handle all their events again."""
+_FROM_FORMAT_2: Final = ("alter table failing add column is_skipped integer not null default 0",)
+"""Positions are kept over these: without it, handlers would handle all their events again."""
+
+_STEPS: Final = {1: (*_FROM_FORMAT_1, *_FROM_FORMAT_2), 2: _FROM_FORMAT_2}
+"""What brings the tables of an earlier format up to this one."""
 
 _IS_SHADOW: Final = (
     "(select 1 from processors p where p.kind='shadow' "
@@ -74,7 +79,7 @@ _IS_SHADOW: Final = (
 )
 
 _SAVE_PROCESSOR: Final = "insert or replace into processors values (?,?,?,?,?,?,?)"
-_SAVE_FAILING: Final = "insert or replace into failing values (?,?,?,?,?,?,?,?,?,?)"
+_SAVE_FAILING: Final = "insert or replace into failing values (?,?,?,?,?,?,?,?,?,?,?)"
 _SAVE_DOCUMENT: Final = "insert or replace into documents values (?,?,?,?)"
 _DELETE_DOCUMENT: Final = "delete from documents where name=? and build=? and key=?"
 _RECOVER: Final = "delete from failing where name=? and build=? and partition=?"
@@ -216,6 +221,7 @@ class SqliteState:
                 failed_at=datetime.fromisoformat(row[7]),
                 retry_at=datetime.fromisoformat(row[8]),
                 is_parked=bool(row[9]),
+                is_skipped=bool(row[10]),
             )
             for row in rows
         ]
@@ -367,8 +373,8 @@ def _make(database: sqlite3.Connection) -> None:
         if found == FORMAT:
             # Another process was faster.
             return
-        if found == 1:
-            for statement in _FROM_FORMAT_1:
+        if found in _STEPS:
+            for statement in _STEPS[found]:
                 database.execute(statement)
         elif found:
             # The state is derived: another version's is dropped, and made anew from the log.
@@ -457,4 +463,5 @@ def _failing_row(item: FailingPartition) -> tuple[Any, ...]:
         item.failed_at.astimezone(UTC).isoformat(),
         item.retry_at.astimezone(UTC).isoformat(),
         item.is_parked,
+        item.is_skipped,
     )

@@ -76,6 +76,8 @@ class FailingPartition(msgspec.Struct, frozen=True):
         error: Type and message of the last error.
         retry_at: When it is tried again, UTC.
         is_parked: Whether it waits for a person instead.
+        is_skipped: Whether a person said to leave out the event at this position, once it is
+            its turn again.
     """
 
     name: str
@@ -88,6 +90,11 @@ class FailingPartition(msgspec.Struct, frozen=True):
     failed_at: datetime
     retry_at: datetime
     is_parked: bool = False
+    is_skipped: bool = False
+
+    def leaves_out(self, position: Position) -> bool:
+        """Tell whether the event at a position is left out, as a person said."""
+        return self.is_skipped and self.position == position
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -57,7 +57,6 @@ class HandlerLoop:
         self._saved = self._processor
         self._failing: dict[str, FailingPartition] = {}
         self._unsaved: set[str] = set()
-        self._skip: dict[str, Position] = {}
         self._read: Position = START
         self._pages: AsyncIterator[Page] | None = None
         self._held = Held(around.clock)
@@ -261,7 +260,7 @@ class HandlerLoop:
             return
         some = list(itertools.islice(works, TURN_EVENTS_MAX))
         errors = await self._calls.turn(some, self._processor.replay, self._has_halted)
-        if errors[-1] is None and not self._skip and not self._failing:
+        if errors[-1] is None and not self._failing:
             for work in itertools.islice(some, len(errors)):
                 works.popleft()
                 self._unfinished.pop(work.event.position, None)
@@ -274,14 +273,14 @@ class HandlerLoop:
         return self._is_halted
 
     def _is_skipped(self, work: Work) -> bool:
-        return self._skip.get(work.partition) == work.event.position
+        row = self._failing.get(work.partition)
+        return row is not None and row.leaves_out(work.event.position)
 
     def _finish(self, work: Work, error: BaseException | None) -> None:
         if error is not None:
             self._fail(work, error)
             return
         self._unfinished.pop(work.event.position, None)
-        self._skip.pop(work.partition, None)
         if not self._declaration.partitioned and WHOLE in self._failing:
             self._recover(WHOLE)
 
@@ -304,14 +303,20 @@ class HandlerLoop:
         self._move()
 
     def _note(self, work: Work, error: BaseException) -> None:
-        self._failing[work.partition] = self._around.failed(
-            self._failing.get(work.partition),
+        earlier = self._failing.get(work.partition)
+        row = self._around.failed(
+            earlier,
             name=self.name,
             build=1,
             partition=work.partition,
             event=work.event,
             error=error,
         )
+        if earlier is not None and earlier.leaves_out(row.position):
+            # It was in hand when a person said to leave it out.
+            now = self._around.clock.now()
+            row = msgspec.structs.replace(row, retry_at=now, is_parked=False, is_skipped=True)
+        self._failing[work.partition] = row
         self._unsaved.add(work.partition)
 
     def _recover(self, partition: str) -> None:
@@ -407,7 +412,6 @@ class HandlerLoop:
                 if error is not None:
                     self._note(work, error)
                     return False
-            self._skip.pop(partition, None)
         self._go_on_from(partition, page.next_position)
         return True
 
@@ -415,7 +419,9 @@ class HandlerLoop:
         """Note down how far a failing partition has been caught up."""
         row = self._failing[partition]
         if row.position != position:
-            self._failing[partition] = msgspec.structs.replace(row, position=position, attempts=0)
+            self._failing[partition] = msgspec.structs.replace(
+                row, position=position, attempts=0, is_skipped=False
+            )
             self._unsaved.add(partition)
             self._wake.set()
 
@@ -424,15 +430,18 @@ class HandlerLoop:
         for partition, row in list(self._failing.items()):
             if request.partition not in ("", partition):
                 continue
-            if request.kind == "skip":
-                self._skip[partition] = row.position
+            is_skipped = request.kind == "skip"
+            if is_skipped:
                 log.warning(
                     "%s skips the event at position %s (partition %r) on request",
                     self.name,
                     row.position,
                     partition,
                 )
-            self._failing[partition] = msgspec.structs.replace(row, retry_at=now, is_parked=False)
+            # Saved before the request is forgotten: whoever delivers next leaves it out too.
+            self._failing[partition] = msgspec.structs.replace(
+                row, retry_at=now, is_parked=False, is_skipped=is_skipped
+            )
             self._unsaved.add(partition)
 
     async def _replay(self, request: Request) -> None:
@@ -445,7 +454,6 @@ class HandlerLoop:
             if is_tried_again(replay, row, partitioned=self._declaration.partitioned):
                 del self._failing[partition]
                 self._unsaved.add(partition)
-        self._skip.clear()
         # Never forwards: what has not been handled yet is not passed over.
         start = min(replay.start, before.position)
         self._processor = msgspec.structs.replace(before, position=start, replay=replay)

@@ -112,6 +112,7 @@ async def test_positions_and_requests_are_kept_when_the_format_moves_on(path: Pa
     with sqlite3.connect(path) as database:
         for column in ("stop", "source", "speed"):
             database.execute(f"alter table requests drop column {column}")
+        database.execute("alter table failing drop column is_skipped")
         database.execute("pragma user_version=1")
     database.close()
     state = SqliteState(path)
@@ -121,6 +122,24 @@ async def test_positions_and_requests_are_kept_when_the_format_moves_on(path: Pa
     bounded = Request("replay", "Announcer", position=1, stop=4, source="Tacos", speed=2.5)
     number = await state.request(bounded)
     assert (await state.requests())[-1] == msgspec.structs.replace(bounded, number=number)
+    assert {row.is_skipped for row in await state.failing()} == {False}
+    await state.close()
+
+
+async def test_what_fails_is_kept_when_the_format_moves_on_from_the_second(path: Path) -> None:
+    before = await filled(path)
+    rows = await before.failing()
+    await before.close()
+    with sqlite3.connect(path) as database:
+        database.execute("alter table failing drop column is_skipped")
+        database.execute("pragma user_version=2")
+    database.close()
+    state = SqliteState(path)
+    assert await state.failing() == rows
+    assert rows
+    skipped = [msgspec.structs.replace(row, is_skipped=True) for row in rows]
+    await state.save(Change(Processor("Announcer", "handler"), failing=skipped))
+    assert await state.failing() == skipped
     await state.close()
 
 

@@ -480,6 +480,7 @@ async def test_what_a_handler_commits_carries_correlation_and_causation(open_ser
     assert (seen[0].correlation, seen[0].causation) == ("c0ffee", served[0].event_id)
     assert (seen[0].version, seen[0].environment) == ("1.2.0", "test")
     assert dict(stored[0].commit.claims) == {"sub": "Mr. Taco"}
+    assert (stored[0].commit.handler, committed.events[0].commit.handler) == ("Waiter", "")
 
 
 def type_selection() -> Any:
