@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from benchmarks.measuring import Contestant, Figures, Row, Target, Work, seconds
-from benchmarks.order import AGGREGATE, TYPE, Order, of_writer, round_robin
-from benchmarks.stores import as_commit
+from benchmarks.order import AGGREGATE, TYPE, Order, round_robin
+from benchmarks.stores import as_commit, commits_of_writers
 from dolittle.engines.file import FileStore
 from dolittle.engines.file.line import Place, StoredCommit, encode, store
 from dolittle.execution import ExecutionContext, new_id
@@ -73,7 +73,7 @@ async def _concurrent(work: Work, committers: int) -> Figures:
     opened = await FileStore.open(work.folder)
     await opened.commit(as_commit([Order("warm-up", 1, b"{}")]))
     each = max(work.scale.singles * 4 // COMMITTERS, 5) if committers > 1 else work.scale.singles
-    made = [[as_commit(orders) for orders in of_writer(n, each)] for n in range(committers)]
+    made = commits_of_writers(committers, each)
 
     async def commit_all(commits: list[Commit]) -> None:
         for commit in commits:

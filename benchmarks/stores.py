@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.measuring import Figures, Work, disk_bytes
-from benchmarks.order import AGGREGATE, TYPE, Order, plain_json_bytes, with_one
+from benchmarks.order import AGGREGATE, TYPE, Order, of_writer, plain_json_bytes, with_one
 from dolittle.engines.file import FileStore
 from dolittle.execution import ExecutionContext, new_id
 from dolittle.store import Commit, CommittedEvents, EventToCommit, Stream
@@ -39,6 +39,18 @@ def as_commit(orders: Sequence[Order], *, is_expecting: bool = True) -> Commit:
         EventToCommit(TYPE, order.source, order.content, aggregate=AGGREGATE) for order in orders
     )
     return Commit(new_id(), events, _CONTEXT, expected)
+
+
+def commits_of_writers(writers: int, each: int) -> list[list[Commit]]:
+    """Return what each of many writers commits.
+
+    Made in turn, so that ids sort by time as they do where a commit is made when it is needed.
+    """
+    made: list[list[Commit]] = [[] for _ in range(writers)]
+    for commits in zip(*(of_writer(writer, each) for writer in range(writers)), strict=True):
+        for writer, orders in enumerate(commits):
+            made[writer].append(as_commit(orders))
+    return made
 
 
 def prepare(work: Work, name: str, events: int, per_commit: int) -> Figures:

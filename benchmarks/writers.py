@@ -15,7 +15,7 @@ from benchmarks.commits import as_stored
 from benchmarks.measuring import Contestant, Figures, Row, Target, Work
 from benchmarks.order import Order, of_writer
 from benchmarks.racing import race_processes, race_threads
-from benchmarks.stores import as_commit
+from benchmarks.stores import as_commit, commits_of_writers
 from dolittle.engines.file import FileStore
 from dolittle.engines.file.line import encode
 
@@ -30,7 +30,7 @@ def threads(work: Work) -> Figures:
         store = await FileStore.open(work.folder)
         await store.commit(as_commit([Order("warm-up", 1, b"{}")]))
         each = work.scale.per_writer
-        made = [[as_commit(orders) for orders in of_writer(n, each)] for n in range(THREADS)]
+        made = commits_of_writers(THREADS, each)
 
         def committing(writer: int) -> Callable[[], None]:
             def commit_all() -> None:

@@ -120,6 +120,12 @@ class Batch:
 
     def _grown(self, commit: Commit) -> tuple[list[int], dict[tuple[str, str], int]]:
         """Return the version that each event gets (0: none), and the last one of each stream."""
+        if len(commit.events) == 1:
+            stream = (commit.events[0].aggregate, commit.events[0].source)
+            if not stream[0]:
+                return [0], {}
+            version = self._version(stream) + 1
+            return [version], {stream: version}
         streams = [(event.aggregate, event.source) for event in commit.events]
         grown = dict.fromkeys(streams, 0)
         if len(grown) == len(streams) and all(map(_ROOT, streams)):

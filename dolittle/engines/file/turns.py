@@ -62,9 +62,9 @@ class TurnOfLoop:
             self._queue(self._take(loop))
 
     def _queue(self, gathered: list[tuple[Commit, LoopReply]]) -> None:
-        for commit, reply in gathered:
-            try:
-                self._writer.enqueue(commit, reply)
-            except StoreClosed as error:
+        try:
+            self._writer.enqueue(gathered)
+        except StoreClosed as error:
+            for _, reply in gathered:
                 reply.set_exception(error)
-                deliver([reply])
+            deliver(reply for _, reply in gathered)

@@ -13,7 +13,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -120,14 +120,15 @@ class Writer:
                 self._wait_for_room()
             self._enqueue(_waiting(commit, reply))
 
-    def enqueue(self, commit: Commit, reply: Reply) -> None:
-        """Queue a commit that was checked, without waiting for room.
+    def enqueue(self, commits: Iterable[tuple[Commit, Reply]]) -> None:
+        """Queue commits that were checked, without waiting for room.
 
         Raises:
-            StoreClosed: Nothing is written any more.
+            StoreClosed: Nothing is written any more; none of them is queued.
         """
         with self._room:
-            self._enqueue(_waiting(commit, reply))
+            for commit, reply in commits:
+                self._enqueue(_waiting(commit, reply))
 
     def _enqueue(self, waiting: Waiting | _Token) -> None:
         self._raise_if_closed()
