@@ -1,12 +1,14 @@
 """``python -m benchmarks.scaffolding``: what the command line costs, as ratios in one run.
 
 Each pair runs in turns, so that a busy machine slows both; what is compared is the fastest
-of each, since other programs only add to it.
+of each, since other programs only add to it. Compiled modules are kept, as everywhere: where the
+environment forbids that, each start would compile anew, and nothing else would be measured.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,11 @@ from dolittle_cli.scaffold.render import templates_folder
 
 ROUNDS: Final = 11
 COMMAND_S_MAX: Final = 60
+
+_ENVIRONMENT: Final = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
+"""Of the commands that are measured."""
 
 PLAIN_TYPER: Final = '''\
 import typer
@@ -69,6 +76,7 @@ def pairs(folder: Path) -> list[Pair]:
         check=True,
         capture_output=True,
         timeout=COMMAND_S_MAX,
+        env=_ENVIRONMENT,
     )
     script = folder / "plain.py"
     script.write_text(PLAIN_TYPER)
@@ -114,7 +122,9 @@ def measured(pair: Pair, rounds: int) -> tuple[float, float]:
     for number in range(rounds + 1):
         for words, times in ((pair.own(number), own), (pair.other(number), other)):
             begin = time.perf_counter()
-            subprocess.run(words, check=True, capture_output=True, timeout=COMMAND_S_MAX)
+            subprocess.run(
+                words, check=True, capture_output=True, timeout=COMMAND_S_MAX, env=_ENVIRONMENT
+            )
             times.append(time.perf_counter() - begin)
     return min(own[1:]), min(other[1:])
 

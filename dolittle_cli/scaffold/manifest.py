@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from dolittle_cli.scaffold.line_ends import has_crlf
@@ -62,6 +63,10 @@ class Manifest:
 
     def things(self) -> dict[str, Thing]:
         """Return what there is, by key, in the order in which it was made."""
+        return dict(self._things)
+
+    @cached_property
+    def _things(self) -> Mapping[str, Thing]:
         requests: dict[str, Request] = {}
         versions: dict[str, str] = {}
         files: dict[str, dict[str, GeneratedFile]] = {}
@@ -81,7 +86,7 @@ class Manifest:
 
     def thing(self, key: str) -> Thing | None:
         """Return one thing; ``None``: nothing is remembered of it."""
-        return self.things().get(key)
+        return self._things.get(key)
 
     def next_number(self) -> int:
         """Return the number of the next command."""

@@ -150,7 +150,7 @@ def check_path(path: str) -> str:
         WrongUsage: It does not.
     """
     parts = PurePosixPath(path).parts
-    if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path:
+    if not parts or parts[0].startswith("/") or ".." in parts or "\\" in path:
         raise WrongUsage(f"the path {path!r} leaves the project", hint="give one below its folder")
     return path
 

@@ -6,7 +6,8 @@ import functools
 import hashlib
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -155,7 +156,7 @@ def render_project(template: str, values: Mapping[str, Any]) -> dict[str, str]:
     # Nothing of a person's own settings for copier may change what is generated.
     settings = copier.Settings() if hasattr(copier, "Settings") else copier.settings.Settings()
     try:
-        with tempfile.TemporaryDirectory(prefix="dolittle-") as temporary:
+        with _without_git(), tempfile.TemporaryDirectory(prefix="dolittle-") as temporary:
             target = Path(temporary) / "project"
             copier.run_copy(
                 str(templates_folder() / template),
@@ -177,3 +178,15 @@ def render_project(template: str, values: Mapping[str, Any]) -> dict[str, str]:
             f"cannot write to the temporary folder: {(error.strerror or str(error)).lower()}",
             hint="free some space, or name another folder in TMPDIR",
         ) from error
+
+
+@contextmanager
+def _without_git() -> Iterator[None]:
+    """Let copier find no git: it would be started for each file, which is in no repository.
+
+    copier runs programs through plumbum, which has an environment of its own for that.
+    """
+    from plumbum import local
+
+    with local.env(PATH=""):
+        yield

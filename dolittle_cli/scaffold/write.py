@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Final, Protocol
 
 from dolittle_cli.errors import CommandLineError
 from dolittle_cli.scaffold.journal import PLACE, Journal, digest, locked, temporary_path
 from dolittle_cli.scaffold.line_ends import has_crlf, with_crlf, with_newlines
 from dolittle_cli.scaffold.plan import Action, FileAction, Plan
+
+SYNCS_MAX: Final = 8
+"""How many files are waited for at once."""
 
 _NEEDS_NOTHING_THERE: Final = frozenset({Action.CREATE})
 
@@ -23,7 +28,11 @@ class Disk(Protocol):
         ...
 
     def write_new(self, path: Path, data: bytes) -> None:
-        """Write a file that is not there yet, and wait until it is on disk."""
+        """Write a file that is not there yet."""
+        ...
+
+    def wait(self, paths: Sequence[Path]) -> None:
+        """Wait until files that were written are on disk."""
         ...
 
     def move(self, source: Path, target: Path) -> None:
@@ -43,11 +52,28 @@ class RealDisk:
         path.mkdir()
 
     def write_new(self, path: Path, data: bytes) -> None:
-        """Write a file that is not there yet, and wait until it is on disk."""
+        """Write a file that is not there yet."""
         with path.open("xb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+
+    def wait(self, paths: Sequence[Path]) -> None:
+        """Wait until files are on disk; for several at once, which takes little more than one."""
+        errors: list[OSError] = []
+
+        def wait_for(some: Sequence[Path]) -> None:
+            for path in some:
+                try:
+                    _sync(path)
+                except OSError as error:
+                    errors.append(error)
+
+        threads = [Thread(target=wait_for, args=(paths[n::SYNCS_MAX],)) for n in range(SYNCS_MAX)]
+        for thread in threads[: len(paths)]:
+            thread.start()
+        for thread in threads[: len(paths)]:
+            thread.join()
+        if errors:
+            raise errors[0]
 
     def move(self, source: Path, target: Path) -> None:
         """Rename a file, over what is there."""
@@ -141,7 +167,10 @@ class _Writing:
             self._check_unchanged(item)
 
     def prepare(self) -> None:
-        """Write the journal, make folders, and write new texts beside their targets."""
+        """Write the journal, make folders, and write new texts beside their targets.
+
+        All of it is on disk before anything is moved into place.
+        """
         self._is_ours = True
         for folder in self._journal.folders:
             if folder == (self._root / PLACE).parent:
@@ -158,6 +187,8 @@ class _Writing:
             self._disk.write_new(aside, self._data[item.path])
             if item.action not in _NEEDS_NOTHING_THERE:
                 aside.chmod(target.stat().st_mode & 0o7777)
+        self.at = self._root
+        self._disk.wait([self._root / PLACE, *self._journal.temporary])
 
     def commit(self) -> None:
         """Put everything in its place."""
@@ -213,6 +244,14 @@ class _Writing:
                 f"{item.path} was changed while this command ran; nothing was written",
                 hint="repeat the command",
             )
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _text_of(path: Path) -> str | None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,10 @@ class FailingDisk(RealDisk):
             path.write_bytes(data[:1])  # what a full disk leaves
         self._count()
         super().write_new(path, data)
+
+    def wait(self, paths: Sequence[Path]) -> None:
+        self._count()
+        super().wait(paths)
 
     def move(self, source: Path, target: Path) -> None:
         self._count()
@@ -92,9 +96,9 @@ AFTER = {
     "identical.py": "identical\n",
     "last.py": "ü\n",
 }
-OPERATIONS = 12
-"""The journal and its folder, two folders, three texts written, three moved, one file deleted,
-and the journal deleted."""
+OPERATIONS = 13
+"""The journal and its folder, two folders, three texts written, one wait for all of them, three
+moved, one file deleted, and the journal deleted."""
 
 
 def test_a_plan_is_written_whole(root: Path) -> None:
@@ -161,7 +165,7 @@ def test_what_cannot_be_undone_is_named(root: Path) -> None:
             super().move(source, target)
 
     with pytest.raises(CommandLineError, match="could not be put back") as failed:
-        write_plan(a_plan(root), Stubborn(8, no_space()))
+        write_plan(a_plan(root), Stubborn(9, no_space()))
     assert str(root / "deep" / "er" / "new.py") in str(failed.value)
 
 
@@ -207,7 +211,7 @@ def test_a_new_folder_that_was_killed_half_way_is_gone_after_it_was_taken_back(
     plan = plan_files(root, {"a.py": "a\n", "b/c.py": "c\n"})
     child = os.fork()
     if child == 0:
-        write_plan(plan, KilledDisk(8))
+        write_plan(plan, KilledDisk(9))
         os._exit(1)
     os.waitpid(child, 0)
     assert (root / "a.py").exists() or (root / PLACE).exists()
@@ -286,3 +290,35 @@ def test_a_disk_that_is_full_half_way_leaves_everything_as_it_was(small_disk: Pa
     with pytest.raises(CommandLineError, match="no space left on device; nothing was changed"):
         write_plan(plan_files(small_disk, large))
     assert all_files(small_disk) == {"there.py": "there\n"}
+
+
+def test_everything_is_on_disk_before_anything_is_moved(root: Path) -> None:
+    class Noting(RealDisk):
+        def __init__(self) -> None:
+            self.written: set[Path] = set()
+            self.waited: set[Path] = set()
+            self.moved_too_early: list[Path] = []
+
+        def write_new(self, path: Path, data: bytes) -> None:
+            self.written.add(path)
+            super().write_new(path, data)
+
+        def wait(self, paths: Sequence[Path]) -> None:
+            super().wait(paths)
+            self.waited |= set(paths)
+
+        def move(self, source: Path, target: Path) -> None:
+            if not self.written <= self.waited:
+                self.moved_too_early.append(source)
+            super().move(source, target)
+
+    disk = Noting()
+    write_plan(a_plan(root), disk)
+    assert root / PLACE in disk.waited
+    assert disk.written == disk.waited
+    assert disk.moved_too_early == []
+
+
+def test_a_disk_that_fails_while_it_is_waited_for_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        RealDisk().wait([tmp_path / "a.py"])
