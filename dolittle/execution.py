@@ -61,6 +61,7 @@ class ExecutionContext:
         version: Of the microservice, e.g. ``1.2.0``; may be empty.
         environment: E.g. ``production``; may be empty.
         claims: What is known about who asked.
+        handler: The id of the event handler that does the work; empty if none does.
     """
 
     microservice: str = ""
@@ -70,6 +71,7 @@ class ExecutionContext:
     version: str = ""
     environment: str = ""
     claims: Mapping[str, str] = field(default_factory=dict)
+    handler: str = ""
 
 
 _Made = ExecutionContext | Callable[[], ExecutionContext]

@@ -88,6 +88,8 @@ class CommitHeader(msgspec.Struct, frozen=True, gc=False):
         causation: Empty if nothing is known to have caused it.
         version: Of the microservice that committed; may be empty.
         environment: May be empty.
+        handler: The id of the event handler that made it; empty if none did, or if it was
+            committed before that was recorded.
     """
 
     id: str
@@ -97,6 +99,7 @@ class CommitHeader(msgspec.Struct, frozen=True, gc=False):
     version: str = ""
     environment: str = ""
     claims: Mapping[str, str] = {}
+    handler: str = ""
 
 
 class CommittedEvent(msgspec.Struct, frozen=True, gc=False):
@@ -366,7 +369,9 @@ def check_size(commit: Commit) -> None:
         raise ValueError("a commit has an id and at least one event")
     if len(commit.events) > COMMIT_EVENTS_MAX:
         raise CommitTooLarge(len(commit.events), COMMIT_EVENTS_MAX, "events")
-    longest = max(len(commit.id), len(commit.context.correlation), len(commit.context.causation))
+    context = commit.context
+    names = (commit.id, context.correlation, context.causation, context.handler)
+    longest = max(map(len, names))
     total = 0
     for event in commit.events:
         if not event.type_id or not event.source:

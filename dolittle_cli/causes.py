@@ -19,6 +19,7 @@ class Caused:
         processors: The handlers and projections that take it, where that is known.
         emitters: The handlers of its microservice whose source commits its event type, or
             performs a command that applies it.
+        maker: The name of the handler that made it; empty if that was not recorded.
     """
 
     microservice: str
@@ -27,6 +28,7 @@ class Caused:
     effects: list[Caused] = field(default_factory=list)
     processors: Sequence[Explanation] = ()
     emitters: frozenset[str] = frozenset()
+    maker: str = ""
 
     @property
     def after_s(self) -> float | None:
@@ -37,10 +39,13 @@ class Caused:
 
     @property
     def handlers(self) -> list[str]:
-        """The handlers that may have made it: those that take its cause, in its microservice.
+        """The handler that made it, or where that was not recorded those that may have.
 
-        Those of them alone whose source emits it, where there is any.
+        Those may have that take its cause, in its microservice; those of them alone whose
+        source emits it, where there is any.
         """
+        if self.maker:
+            return [self.maker]
         if self.cause is None or self.cause.microservice != self.microservice:
             return []
         taking = [

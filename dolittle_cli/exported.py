@@ -23,6 +23,7 @@ class ExportedEvent(msgspec.Struct, frozen=True, kw_only=True):
         content: The stored bytes, as they are.
         commit_events: How many events its commit has.
         microservice_version: Of the microservice that committed it.
+        handler: The id of the event handler that made its commit; empty if none did.
     """
 
     position: int
@@ -45,6 +46,7 @@ class ExportedEvent(msgspec.Struct, frozen=True, kw_only=True):
     microservice_version: str = ""
     environment: str = ""
     claims: dict[str, str] = {}
+    handler: str = ""
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,6 +78,7 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     microserviceversion: str = ""
     environment: str = ""
     claims: str = ""
+    handler: str = ""
     data: msgspec.Raw
 
 
@@ -120,6 +123,7 @@ def exported(
         microservice_version=commit.version,
         environment=commit.environment,
         claims=dict(commit.claims),
+        handler=commit.handler,
     )
 
 
@@ -148,6 +152,7 @@ def as_cloud_event(event: ExportedEvent) -> CloudEvent:
         microserviceversion=event.microservice_version,
         environment=event.environment,
         claims=claims,
+        handler=event.handler,
         data=event.content,
     )
 
@@ -183,6 +188,7 @@ def from_cloud_event(event: CloudEvent) -> ExportedEvent:
         microservice_version=event.microserviceversion,
         environment=event.environment,
         claims=claims,
+        handler=event.handler,
     )
 
 

@@ -85,6 +85,7 @@ class MemoryStore:
             version=context.version,
             environment=context.environment,
             claims=dict(context.claims),
+            handler=context.handler,
         )
         events = []
         for index, event in enumerate(commit.events):

@@ -114,6 +114,7 @@ class EventStoreContract:
             version="1.2.0",
             environment="test",
             claims={"sub": "Mr. Taco"},
+            handler="Waiter",
         )
         event = EventToCommit(
             "DishPrepared", TACOS, b'{"dish":"T"}', generation=2, public=True, aggregate=KITCHEN
@@ -134,6 +135,7 @@ class EventStoreContract:
         assert first.commit.causation == "because/0"
         assert (first.commit.version, first.commit.environment) == ("1.2.0", "test")
         assert dict(first.commit.claims) == {"sub": "Mr. Taco"}
+        assert first.commit.handler == "Waiter"
         assert await read_all(store) == list(answer.events)
 
     async def test_a_commit_without_correlation_takes_its_own_id(self, store: EventStore) -> None:

@@ -51,12 +51,13 @@ FIELDS: Final[Mapping[str, Callable[[Subject], Any]]] = {
     "index": lambda subject: subject.event.index,
     "correlation": lambda subject: subject.event.commit.correlation,
     "causation": lambda subject: subject.event.commit.causation or None,
+    "handler": lambda subject: subject.event.commit.handler or None,
     "public": lambda subject: subject.event.public,
     "microservice": lambda subject: subject.microservice,
     "tenant": lambda subject: subject.tenant,
     "content": lambda subject: subject.content,
 }
-"""The fields, which are the keys of an event as JSON, and ``id`` and ``microservice``."""
+"""The fields: the keys of an event as JSON, and ``id``, ``handler`` and ``microservice``."""
 
 
 class _Missing:

@@ -47,6 +47,7 @@ class StoredContext(msgspec.Struct, omit_defaults=True, gc=False):
 
     version: str = ""
     environment: str = ""
+    handler: str = ""
     claims: dict[str, str] = {}
 
 
@@ -113,7 +114,10 @@ def store(commit: Commit, place: Place, versions: Sequence[int]) -> StoredCommit
         versions: The version of each event, 0 where no aggregate root applied it.
     """
     context = commit.context
-    stored = StoredContext(context.version, context.environment, dict(context.claims))
+    stored = StoredContext(
+        context.version, context.environment, context.handler, dict(context.claims)
+    )
+    is_empty = not (stored.version or stored.environment or stored.handler or stored.claims)
     return StoredCommit(
         position=place.position,
         synced=place.synced,
@@ -121,7 +125,7 @@ def store(commit: Commit, place: Place, versions: Sequence[int]) -> StoredCommit
         time=place.time,
         correlation="" if context.correlation == commit.id else context.correlation,
         causation=context.causation,
-        context=stored if stored.version or stored.environment or stored.claims else None,
+        context=None if is_empty else stored,
         events=[
             StoredEvent(
                 type_id=event.type_id,
@@ -219,6 +223,7 @@ def header_of(stored: StoredCommit) -> CommitHeader:
         context.version,
         context.environment,
         context.claims,
+        context.handler,
     )
 
 

@@ -43,6 +43,7 @@ class Calls:
     def __init__(
         self, declaration: EventHandlerDeclaration, instance: Any, around: Surroundings
     ) -> None:
+        self._id = declaration.id
         self._instance = instance
         self._around = around
         self._threads = ThreadPoolExecutor(
@@ -107,7 +108,7 @@ class Calls:
             return []
 
     def _execution(self, work: Work) -> Callable[[], ExecutionContext]:
-        return partial(self._around.execution, work.event)
+        return partial(self._around.execution, work.event, self._id)
 
     def _call(self, work: Work, replay: Replay | None, decoded: Sequence[Any]) -> Error:
         try:

@@ -75,8 +75,8 @@ class Surroundings:
             is_replay=is_replay,
         )
 
-    def execution(self, event: CommittedEvent) -> ExecutionContext:
-        """Return the context of work that an event causes."""
+    def execution(self, event: CommittedEvent, handler: str) -> ExecutionContext:
+        """Return the context of work that an event causes, done by a handler of that id."""
         return ExecutionContext(
             microservice=self.microservice,
             tenant=self.tenant,
@@ -85,6 +85,7 @@ class Surroundings:
             version=self.version,
             environment=self.environment,
             claims=event.commit.claims,
+            handler=handler,
         )
 
     def failed(

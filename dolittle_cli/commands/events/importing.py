@@ -268,6 +268,7 @@ def _shared(event: ExportedEvent) -> tuple[object, ...]:
         event.microservice_version,
         event.environment,
         event.claims,
+        event.handler,
     )
 
 
@@ -294,6 +295,7 @@ def _commit(events: Sequence[ExportedEvent], place: Place) -> Commit:
             version=first.microservice_version,
             environment=first.environment,
             claims=first.claims,
+            handler=first.handler,
         ),
         expected=_expected(events),
         time=moment(first),

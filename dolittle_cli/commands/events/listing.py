@@ -147,6 +147,7 @@ def _write_whole(console: Console, event: CommittedEvent, aliases: Aliases, tena
             ("commit", commit.id),
             ("correlation", commit.correlation),
             ("causation", commit.causation or "-"),
+            ("handler", commit.handler or "-"),
             ("public", "yes" if event.public else "no"),
             ("tenant", tenant),
         ]

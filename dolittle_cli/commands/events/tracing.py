@@ -127,14 +127,19 @@ async def _explain(console: Console, place: Place, items: Sequence[Caused]) -> N
     own = [item for item in items if item.microservice == place.configuration.name]
     if not own:
         return
+    for item in own:
+        # Its id, until its name is known; for ever where no handler has it any more.
+        item.maker = item.event.commit.handler
     try:
         async with use(place, makes_store=False) as microservice:
             emitters = _emitters(place, microservice)
+            names = {item.id: name for name, item in microservice.definition.handlers.items()}
             for item in own:
                 found = await explain_event(microservice, item.event)
                 item.processors = [one for one in found if one.status not in _BESIDE]
                 alias = microservice.event_types.alias(item.event.type_id)
                 item.emitters = emitters.get(alias, frozenset())
+                item.maker = names.get(item.maker, item.maker)
     except DolittleError as error:
         console.warning(
             f"handlers and projections of {place.configuration.name} are not shown: {error}"
@@ -180,6 +185,7 @@ def _json(
                 "caused_by": item.cause.event.id if item.cause else None,
                 "after_s": item.after_s,
                 "handlers": item.handlers,
+                "is_recorded": bool(item.maker),
                 "processors": [_processor_json(found) for found in item.processors],
             }
             for item in walk(roots)
@@ -243,7 +249,8 @@ class _Tree:
         when = time_json(event.commit.time)
         if item.after_s is not None:
             when = f"+{_duration(item.after_s)}"
-        by = f" by {' or '.join(item.handlers)}" if item.handlers else ""
+        doubt = "" if item.maker else "?"
+        by = f" by {printable(' or '.join(item.handlers))}{doubt}" if item.handlers else ""
         shown = self._console.bold(alias) if event.id == self._marked else alias
         mark = " *" if event.id == self._marked else ""
         kept = f"{before}{shown}{mark}  {name}{event.position}  {when}{by}  "

@@ -65,6 +65,27 @@ def test_the_format_is_that_of_the_golden_lines() -> None:
     assert full() == GOLDEN_FULL
 
 
+GOLDEN_HANDLED = (
+    b'{"sum":"af5509f9","position":7,"synced":5,"commit":"one","time":'
+    b'"2026-11-24T11:20:00.123456Z","context":{"handler":"Waiter"},"events":[{"type":'
+    b'"DishPrepared","source":"Dolittle Tacos","content":{"dish":"Bean Blaster Taco"}}]}\n'
+)
+
+
+def test_the_handler_that_made_a_commit_stands_in_its_context() -> None:
+    commit = a_commit(id="one", context=ExecutionContext(handler="Waiter"))
+    assert encode(store(commit, Place(7, 5, TIME), [0]), SEED) == GOLDEN_HANDLED
+    assert events_of(decode(GOLDEN_HANDLED[:-1]))[0].commit.handler == "Waiter"
+    assert events_of(decode(GOLDEN_FULL[:-1]))[0].commit.handler == ""
+
+
+def test_a_reader_passes_over_members_that_it_does_not_know() -> None:
+    later = GOLDEN_HANDLED.replace(b'"handler"', b'"machine":{"name":"x"},"handler"')
+    later = later.replace(b'"position"', b'"colour":"red","position"')
+    later = later.replace(b'"source"', b'"shape":[1],"source"')
+    assert decode(later[:-1]) == decode(GOLDEN_HANDLED[:-1])
+
+
 def test_a_line_is_one_json_object_for_any_reader() -> None:
     said = msgspec.json.decode(full())
     assert said["events"][0]["content"] == {}

@@ -50,6 +50,7 @@ def test_a_line_has_the_keys_of_an_event_and_what_an_import_needs(
             "microservice_version": "",
             "environment": "",
             "claims": {},
+            "handler": "",
         }
 
 

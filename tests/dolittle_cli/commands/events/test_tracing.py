@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from dolittle.execution import ExecutionContext
 from dolittle.runtime.configuration import load_configuration
 from dolittle.runtime.opening import open_store
-from dolittle.store import Commit, EventToCommit, Selection
+from dolittle.store import Commit, CommittedEvent, EventStore, EventToCommit, Selection
 from dolittle_cli.main import main
 
 WAITER = """
@@ -108,10 +109,88 @@ def test_a_service_that_does_not_import_is_traced_without_its_handlers(
     assert "warning: handlers and projections of kitchen are not shown" in printed.err
 
 
+COOK = """
+
+@event_handler("the-cook")
+class Cook:
+    def __init__(self, microservice: Microservice) -> None:
+        self.microservice = microservice
+
+    @handles(OrderTaken)
+    async def cook(self, event: OrderTaken) -> None:
+        kitchen = self.microservice.aggregate(Kitchen, "Bar")
+        await kitchen.perform(Kitchen.prepare_dish, "Nachos", "Bob")
+"""
+
+
+async def first_event(store: EventStore) -> CommittedEvent:
+    [event] = await store.read_last(Selection(stop=1), 1)
+    return event
+
+
+def test_the_handler_is_recorded_also_where_it_performs_a_command(
+    served: Path,
+    deliver: Callable[[], None],
+    capsys: pytest.CaptureFixture[str],
+    forget: Callable[[], None],
+) -> None:
+    source = served / "kitchen" / "__init__.py"
+    source.write_text(source.read_text() + COOK)
+    forget()
+    assert main(["events", "append", "OrderTaken", "--source", "Table 1", "guests=2"]) == 0
+    deliver()
+    capsys.readouterr()
+    assert main(["events", "list", "--where", 'handler == "the-cook"', "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["type"] == "DishPrepared"
+    found = traced(capsys, str(made["position"]))["events"]
+    by_type = {item["type"]: (item["handlers"], item["is_recorded"]) for item in found}
+    assert by_type["OrderTaken"] == ([], False)
+    assert by_type["DishPrepared"] == (["Cook"], True)
+    assert main(["events", "show", str(made["position"])]) == 0
+    assert "handler      the-cook" in capsys.readouterr().out
+
+
+def test_an_import_keeps_which_handler_made_a_commit(
+    served: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["events", "list", "-o", "{position} {handler}"]) == 0
+    original = capsys.readouterr().out
+    assert original.startswith("0 -\n1 -\n2 Waiter\n")
+    for form in ("jsonl", "cloudevents"):
+        assert main(["events", "export", "--format", form, "--to-file", f"{form}.out"]) == 0
+        assert main(["events", "import", f"{form}.out", "--tenant", "north"]) == 0
+        capsys.readouterr()
+        assert main(["events", "list", "--tenant", "north", "-o", "{position} {handler}"]) == 0
+        shutil.rmtree(served / ".dolittle" / "north")
+        assert capsys.readouterr().out == original
+
+
+@pytest.mark.parametrize(("handler", "shown"), [("", "Waiter?"), ("Gone", "Gone")])
+def test_only_what_was_not_recorded_is_inferred_and_has_a_question_mark(
+    served: Path, capsys: pytest.CaptureFixture[str], handler: str, shown: str
+) -> None:
+    async def commit() -> None:
+        store = await open_store(load_configuration(served), "development")
+        cause = await first_event(store)
+        context = ExecutionContext(
+            correlation=cause.commit.correlation, causation=cause.id, handler=handler
+        )
+        event = EventToCommit("DishServed", "Table 7", b'{"dish":"Taco"}')
+        await store.commit(Commit("later", (event,), context))
+        await store.close()
+
+    asyncio.run(commit())
+    assert main(["events", "trace", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert f" by {shown}  Table 7  dish=Taco" in printed
+    assert " by Waiter  Table 1  dish=Taco" in printed
+
+
 async def drink_in_the_bar(kitchen: Path, bar: Path) -> str:
     """Commit to the bar what the kitchen's first event caused; return its correlation."""
     store = await open_store(load_configuration(kitchen), "development")
-    [cause] = await store.read_last(Selection(stop=1), 1)
+    cause = await first_event(store)
     await store.close()
     store = await open_store(load_configuration(bar), "development")
     context = ExecutionContext(correlation=cause.commit.correlation, causation=cause.id)
