@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
+from dolittle_cli.scaffold.import_merge import merge_imports
+
 BEGIN: Final = "<<<<<<< yours"
 MIDDLE: Final = "======="
 END: Final = ">>>>>>> generated"
@@ -45,7 +47,8 @@ def merge(base: str, yours: str, generated: str, *, is_python: bool = False) -> 
     Changes of different lines are both taken. In Python, so are changes of neighbouring lines,
     of lines with an insertion between them, and two insertions in one place (the generated one
     first), if the result is Python and defines nothing twice that neither side does; elsewhere
-    they are conflicts.
+    they are conflicts. Imports that are written as ours are merged as a set, and follow what the
+    merged code uses.
 
     Args:
         base: What both sides began with.
@@ -53,11 +56,26 @@ def merge(base: str, yours: str, generated: str, *, is_python: bool = False) -> 
         generated: What is generated now.
         is_python: Whether it is a module.
     """
+    if base in (yours, generated):
+        return Merged(generated if base == yours else yours, 0)
     if is_python:
-        merged = _merge(base, yours, generated, lenient=True)
-        if not merged.conflicts and _is_sound(merged.text, yours, generated):
+        merged = _merge_modules(base, yours, generated)
+        if merged is not None:
             return merged
     return _merge(base, yours, generated, lenient=False)
+
+
+def _merge_modules(base: str, yours: str, generated: str) -> Merged | None:
+    """Merge what is Python, its imports as a set; ``None``: that does not give sound Python."""
+    alike = merge_imports(base, yours, generated)
+    if alike is not None:
+        merged = _merge(alike.base, alike.yours, alike.generated, lenient=True)
+        if not merged.conflicts and _is_sound(merged.text, yours, generated):
+            return Merged(alike.settled(merged.text), 0)
+    merged = _merge(base, yours, generated, lenient=True)
+    if not merged.conflicts and _is_sound(merged.text, yours, generated):
+        return merged
+    return None
 
 
 def merge_without_base(yours: str, generated: str) -> Merged:
