@@ -22,9 +22,10 @@ demo: $(VENV)/.ready ## Make a microservice, run it, use it, tail and replay its
 test: $(VENV)/.ready ## Run all tests
 	$(RUN) -m pytest -n auto --dist loadfile --durations=25
 
-walk: $(VENV)/.ready ## Walk at random through generated projects, 50 commands each; COUNT=10 SEED=1
-	WALK_COUNT=$(or $(COUNT),10) WALK_SEED=$(or $(SEED),1) WALK_STEPS=50 WALK_CHECKED_EVERY=$(or $(EVERY),1) \
-		$(RUN) -m pytest -q tests/dolittle_cli/scaffold/test_random_walk.py
+walk: COUNT = 10
+walk: SEED = 1
+walk: $(VENV)/.ready ## Walk at random through generated projects, 50 commands each; COUNT=10 SEED=1 EVERY=5
+	$(RUN) -m tests.walk --count $(COUNT) --seed $(SEED) --every $(or $(EVERY),0) $(WALK)
 
 check: $(VENV)/.ready ## Format, lint, import contracts, strict types
 	$(RUN) -m ruff format --check .
