@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import shutil
-import zlib
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from dolittle.engines.file import FileStore, recovery
 from dolittle.engines.file.files import OsFiles
-from dolittle.engines.file.line import Place, encode, microseconds, seed_of, store
+from dolittle.engines.file.line import microseconds, seed_of
 from dolittle.engines.file.recovery import Scan, raw_lines, scan
-from dolittle.engines.file.segments import Segments, segment_path
+from dolittle.engines.file.segments import Segments
 from dolittle.errors import StoreDamaged
 from dolittle.store import CommittedEvent, Selection
 from dolittle.testing.contract import MovableClock, a_commit, an_event, read_all
 from dolittle.testing.faulty_files import FaultyFiles, PowerCutFiles
+from tests.dolittle.engines.file.by_hand import (
+    SEED,
+    TIME,
+    a_line,
+    a_log,
+    with_a_sum,
+    without_events,
+)
 
 FIRST = "00000000000000000000.jsonl"
 
@@ -276,28 +282,6 @@ async def _cut(folder: Path, seed: int, sector: int) -> None:
     await again.close()
 
 
-SEED = seed_of("0" * 32)
-TIME = datetime(2026, 11, 24, 11, 20, tzinfo=UTC)
-NO_EVENTS = b'"position":1,"synced":1,"commit":"c","time":"2026-11-24T11:20:00Z","events":[]}'
-
-
-def a_line(position: int, synced: int = 0, content: bytes = b"{}") -> bytes:
-    commit = a_commit(an_event(content=content), id=f"c{position}")
-    return encode(store(commit, Place(position, synced, TIME), [0]), SEED)
-
-
-def with_a_sum(rest: bytes) -> bytes:
-    return b'{"sum":"%08x%b\n' % (zlib.crc32(rest, SEED), rest)
-
-
-def a_log(folder: Path, *segments: bytes) -> Segments:
-    """Write segments that hold one event each, but for the last."""
-    (folder / "log").mkdir(exist_ok=True)
-    for position, content in enumerate(segments):
-        segment_path(folder, position).write_bytes(content)
-    return Segments(OsFiles(), folder, SEED)
-
-
 def scanned(segments: Segments, synced_address: int = 0) -> Scan:
     found = scan(OsFiles(), segments, SEED, synced_address)
     segments.close()
@@ -308,7 +292,7 @@ BAD_LINES = [
     (a_line(1).replace(b"Taco", b"taco"), "the checksum does not match"),
     (a_line(0), "it says position 0, 1 should follow"),
     (a_line(2), "it says position 2, 1 should follow"),
-    (with_a_sum(b'",%b' % NO_EVENTS), "not a commit: a commit without events"),
+    (without_events(1), "not a commit: a commit without events"),
 ]
 
 
@@ -317,9 +301,9 @@ def test_a_torn_end_that_a_mark_of_this_boot_knows_is_damage(
     tmp_path: Path, line: bytes, reason: str
 ) -> None:
     end = len(a_line(0))
-    torn = scanned(a_log(tmp_path, a_line(0) + line), end)
+    torn = scanned(a_log(tmp_path, (0, a_line(0) + line)), end)
     assert (torn.end, torn.position, torn.is_torn) == (end, 1, True)
-    damage = scanned(a_log(tmp_path, a_line(0) + line), end + 1).damage
+    damage = scanned(a_log(tmp_path, (0, a_line(0) + line)), end + 1).damage
     assert damage is not None
     assert (damage.line, damage.offset_bytes, damage.position) == (2, end, 1)
     assert damage.reason == reason
@@ -330,8 +314,8 @@ def test_a_bad_line_that_a_later_one_calls_synced_is_damage(
     tmp_path: Path, line: bytes, reason: str
 ) -> None:
     end = len(a_line(0))
-    assert scanned(a_log(tmp_path, a_line(0) + line + a_line(3, synced=1))).is_torn
-    damage = scanned(a_log(tmp_path, a_line(0) + line + a_line(3, synced=2))).damage
+    assert scanned(a_log(tmp_path, (0, a_line(0) + line + a_line(3, synced=1)))).is_torn
+    damage = scanned(a_log(tmp_path, (0, a_line(0) + line + a_line(3, synced=2)))).damage
     assert damage is not None
     assert (damage.line, damage.offset_bytes, damage.position) == (2, end, 1)
     assert damage.reason == f"{reason}, and a later line proves that it had been stored"
@@ -341,22 +325,22 @@ def test_a_bad_line_that_a_later_one_calls_synced_is_damage(
 def test_a_log_that_ends_before_a_mark_of_this_boot_is_damaged(
     tmp_path: Path, content: bytes
 ) -> None:
-    assert scanned(a_log(tmp_path, content), len(content)).damage is None
-    damage = scanned(a_log(tmp_path, content), len(content) + 1).damage
+    assert scanned(a_log(tmp_path, (0, content)), len(content)).damage is None
+    damage = scanned(a_log(tmp_path, (0, content)), len(content) + 1).damage
     assert damage is not None
     assert damage.reason == "stored events are missing at the end of the log"
     assert damage.position == content.count(b"\n")
 
 
 def test_a_line_that_is_no_commit_proves_nothing(tmp_path: Path) -> None:
-    assert scanned(a_log(tmp_path, b"torn\n" + with_a_sum(b'",}'))).is_torn
+    assert scanned(a_log(tmp_path, (0, b"torn\n" + with_a_sum(b'",}')))).is_torn
 
 
 @pytest.mark.parametrize("before", [b"", b"x", b"the newline is damaged, too: "])
 def test_a_line_proves_what_was_before_it_wherever_it_begins(tmp_path: Path, before: bytes) -> None:
     witness = a_line(2, synced=1, content=b'{"sum":"12345678","more":{"sum":"1"}}')
-    assert scanned(a_log(tmp_path, b"torn\n" + before + witness)).damage is not None
-    assert scanned(a_log(tmp_path, b"torn\n" + before + witness[1:])).is_torn
+    assert scanned(a_log(tmp_path, (0, b"torn\n" + before + witness))).damage is not None
+    assert scanned(a_log(tmp_path, (0, b"torn\n" + before + witness[1:]))).is_torn
 
 
 def test_bytes_without_an_end_are_taken_in_parts_and_hide_no_line_behind_them(
@@ -364,7 +348,7 @@ def test_bytes_without_an_end_are_taken_in_parts_and_hide_no_line_behind_them(
 ) -> None:
     monkeypatch.setattr(recovery, "BLOCK_BYTES", 10)
     monkeypatch.setattr(recovery, "LINE_BYTES_MAX", 20)
-    segments = a_log(tmp_path, b"x" * 30 + b"y" * 5 + b"\n" + b"z" * 20 + b"\n" + b"end")
+    segments = a_log(tmp_path, (0, b"x" * 30 + b"y" * 5 + b"\n" + b"z" * 20 + b"\n" + b"end"))
     parts = list(raw_lines(segments, segments.last, 60))
     assert parts == [(0, b"x" * 30), (30, b"y" * 5 + b"\n"), (36, b"z" * 20 + b"\n"), (57, b"end")]
     assert list(raw_lines(segments, segments.last, 60, 57)) == [(57, b"end")]
@@ -372,7 +356,7 @@ def test_bytes_without_an_end_are_taken_in_parts_and_hide_no_line_behind_them(
     # A file that became shorter since it was asked for its size.
     assert list(raw_lines(segments, segments.last, 100)) == parts
     monkeypatch.setattr(recovery, "LINE_BYTES_MAX", 300)
-    found = scanned(a_log(tmp_path, b"x" * 900 + b"\n" + a_line(2, synced=1)))
+    found = scanned(a_log(tmp_path, (0, b"x" * 900 + b"\n" + a_line(2, synced=1))))
     assert (found.end, found.damage is not None) == (0, True)
 
 
@@ -380,5 +364,5 @@ def test_bytes_without_an_end_are_taken_in_parts_and_hide_no_line_behind_them(
 def test_an_empty_last_segment_has_the_time_of_the_one_before_it(
     tmp_path: Path, sealed: bytes
 ) -> None:
-    found = scanned(a_log(tmp_path, sealed, b""))
+    found = scanned(a_log(tmp_path, (0, sealed), (1, b"")))
     assert found.time_us == (microseconds(TIME) if sealed == a_line(0) else 0)
