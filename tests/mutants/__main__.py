@@ -22,6 +22,7 @@ MODULES = ("recovery", "line", "segments", "log", "synced", "index", "chain")
 TESTS = (
     "tests/dolittle/engines/file/test_line.py",
     "tests/dolittle/engines/file/test_recovery.py",
+    "tests/dolittle/engines/file/test_segments.py",
     "tests/dolittle/engines/file/test_index.py",
     "tests/dolittle/engines/file/test_repair.py",
     "tests/dolittle/engines/file/test_store.py",

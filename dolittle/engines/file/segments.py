@@ -188,9 +188,9 @@ class Segments:
             begin = address - length
             data = self.read(segment, begin - segment.base, length)
             if begin > segment.base:
-                # The first line of the block may have begun before it.
-                cut = data.find(b"\n") + 1
-                if cut in (0, len(data)) and length <= LINE_BYTES_MAX:
+                # The first line of the block may have begun before it; the last byte ends the last.
+                cut = data.find(b"\n", 0, -1) + 1
+                if not cut and length <= LINE_BYTES_MAX:
                     length = min(length * 4, address - segment.base)
                     continue
                 begin, data = begin + cut, data[cut:]
