@@ -110,15 +110,34 @@ class Console:
     ) -> None:
         """Write rows under column titles to stdout; nothing is ever cut.
 
-        Control characters in cells are shown as escapes, so that data cannot steer a terminal.
+        On a terminal that the table does not fit into, each row becomes a few lines, one for
+        each cell behind its title. Control characters in cells are shown as escapes, so that
+        data cannot steer a terminal.
 
         Args:
             columns: The titles.
             rows: A cell for each column.
             prefixes: What stands before each row, all of one width; may be painted.
         """
-        for line in self.table_lines(columns, rows, prefixes=prefixes):
+        lines = self.table_lines(columns, rows, prefixes=prefixes)
+        if self.is_terminal and max(map(width_of, lines)) > shutil.get_terminal_size().columns:
+            lines = self._upright(columns, rows, prefixes)
+        for line in lines:
             self.data(line)
+
+    def _upright(
+        self, columns: Sequence[str], rows: Sequence[Sequence[str]], prefixes: Sequence[str]
+    ) -> list[str]:
+        """Return the lines of a table in which each cell has a line, and rows stand apart."""
+        width = max(map(width_of, columns))
+        lines = []
+        for number, row in enumerate(rows):
+            prefix = prefixes[number] if prefixes else ""
+            lines += [prefix.rstrip()] if number else []
+            for title, cell in zip(columns, row, strict=True):
+                head = self.dim(title.upper()) + " " * (width - width_of(title))
+                lines.append(f"{prefix}{head}  {printable(cell)}".rstrip())
+        return lines
 
     def table_lines(
         self,
@@ -160,6 +179,18 @@ class Console:
         width = max((len(name) for name, _ in facts), default=0)
         for name, value in facts:
             self.data(f"{self.dim(name.ljust(width))}  {printable(value)}".rstrip())
+
+    def sentence(self, head: str, text: str) -> None:
+        """Write words behind a head to stdout; on a terminal, further lines begin below them."""
+        room = shutil.get_terminal_size().columns - width_of(head)
+        if not self.is_terminal or width_of(text) <= room or room <= 0:
+            self.data(f"{head}{text}")
+            return
+        import textwrap
+
+        lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+        for number, line in enumerate(lines):
+            self.data(f"{blank(head) if number else head}{line}")
 
     def bold(self, text: str) -> str:
         """Return a text to stand out on a terminal, unchanged elsewhere."""

@@ -112,9 +112,9 @@ def _write_explanations(console: Console, explanations: list[Explanation]) -> No
 
 
 def _write_answer(console: Console, gets: bool | None, what: str, why: str) -> None:
-    """Write two lines: whether it gets it, and why; they are short enough for any terminal."""
-    console.data(f"{console.bold(MARKS[gets].ljust(WIDTH))}{printable(what)}")
-    console.data(f"{'':{WIDTH}}{printable(why)}")
+    """Write whether it gets it, and below that why."""
+    console.sentence(console.bold(MARKS[gets].ljust(WIDTH)), printable(what))
+    console.sentence(" " * WIDTH, printable(why))
 
 
 # Of an event type

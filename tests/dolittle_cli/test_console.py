@@ -55,6 +55,59 @@ def test_a_table_is_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out.splitlines() == ["NAME  ID", "a     " + "x" * 300, "寿司  y"]
 
 
+def written_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    use_terminal(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert isinstance(sys.stdout, Terminal)
+    return sys.stdout
+
+
+def test_a_table_that_does_not_fit_into_the_terminal_stands_upright_and_is_not_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = written_to_a_terminal(monkeypatch)
+    Console().table(("name", "per second"), [("a" * 30, "1"), ("b", "2")])
+    Console().table(("name", "per second"), [("b" * 8, "2")])
+    assert terminal.getvalue().splitlines() == [
+        "NAME        " + "a" * 30,
+        "PER SECOND  1",
+        "",
+        "NAME        b",
+        "PER SECOND  2",
+        "NAME      PER SECOND",
+        "bbbbbbbb  2",
+    ]
+
+
+def test_a_row_that_stands_upright_keeps_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = written_to_a_terminal(monkeypatch)
+    rows, prefixes = [("a" * 20, "1"), ("b", "")], ("bar | ", "tea | ")
+    Console().table(("name", "no"), rows, prefixes=prefixes)
+    assert terminal.getvalue().splitlines() == [
+        "bar | NAME  " + "a" * 20,
+        "bar | NO    1",
+        "tea |",
+        "tea | NAME  b",
+        "tea | NO",
+    ]
+
+
+def test_a_sentence_is_broken_between_words_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Console().sentence("yes  ", "its position is past it, by a long way")
+    assert capsys.readouterr().out == "yes  its position is past it, by a long way\n"
+    terminal = written_to_a_terminal(monkeypatch)
+    Console().sentence("yes  ", "its position is past it")
+    Console().sentence("no   ", f"{'x' * 30} is unknown")
+    assert terminal.getvalue().splitlines() == [
+        "yes  its position is",
+        "     past it",
+        "no   " + "x" * 30,
+        "     is unknown",
+    ]
+
+
 def test_control_characters_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
     Console().table(("name",), [("red\033[31m\nline",)])
     assert capsys.readouterr().out.splitlines() == ["NAME", "red\\x1b[31m\\nline"]
