@@ -116,7 +116,7 @@ def test_an_option_that_does_not_exist_gets_a_suggestion(
 def test_a_value_of_the_wrong_type_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["events", "list", "-n", "many"]) == 2
     error, hint = capsys.readouterr().err.splitlines()
-    assert error.startswith("error: invalid value for '-n'")
+    assert error.startswith("error: -n many: -n takes a whole number")
     assert hint == "hint: see dolittle events list --help"
 
 
