@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -33,6 +34,12 @@ BUSY_TIMEOUT_S: Final = 5.0
 """How long one process waits for another one's transaction."""
 
 SWITCH_AGAIN_S: Final = 0.002
+
+_SURELY_ANOTHER_TICK_NS: Final = 1_000_000_000
+"""A file that was written so long ago gets another time by the next write: ticks of file times
+take 10 ms at most on Linux, and a second on some older file systems."""
+
+_Look = tuple[int, int, int]
 
 _NOT_WRITABLE: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
@@ -122,6 +129,8 @@ class SqliteState:
         self._path = path
         self._store_id = store_id
         self._opened: sqlite3.Connection | None = None
+        # What the write-ahead log looked like when there was no request.
+        self._had_none: _Look | None = None
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -289,11 +298,19 @@ class SqliteState:
 
     @_says_why
     async def requests(self) -> list[Request]:
-        """Return the requests that nobody has taken up, in order."""
-        rows = self._db.execute(
+        """Return the requests that nobody has taken up, in order.
+
+        This is asked several times a second: where nothing was written since it was none, the
+        look of a file says so for a tenth of what SQLite takes.
+        """
+        database, look = self._db, _look_of_log(self._path)
+        if look is not None and look == self._had_none:
+            return []
+        rows = database.execute(
             "select kind, name, partition, position, side_effects, number, stop, source, speed "
             "from requests order by number"
-        )
+        ).fetchall()
+        self._had_none = None if rows else look
         return [
             Request(
                 kind=row[0],
@@ -319,7 +336,22 @@ class SqliteState:
         """Let go of the database."""
         if self._opened is not None:
             self._opened.close()
-            self._opened = None
+            self._opened = self._had_none = None
+
+
+def _look_of_log(path: Path | None) -> _Look | None:
+    """Return what the write-ahead log looks like; ``None`` where that might not tell a write.
+
+    Every write changes the file's time, but for one in the same tick of the system's clock.
+    """
+    if path is None:
+        return None
+    try:
+        stat = os.stat(f"{path}-wal")  # noqa: PTH116 - Path.stat costs three times as much
+    except OSError:
+        return None
+    is_old = time.time_ns() - stat.st_mtime_ns > _SURELY_ANOTHER_TICK_NS
+    return (stat.st_mtime_ns, stat.st_size, stat.st_ino) if is_old else None
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -281,11 +282,9 @@ class Deliverer:
     async def _watch(self) -> None:
         """Swap in finished rebuilds, and take requests that a person or a process leaves."""
         while True:
-            progress = asyncio.ensure_future(self._around.progressed.wait())
-            try:
-                await asyncio.wait([progress], timeout=LOOK_FOR_REQUESTS_S)
-            finally:
-                progress.cancel()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_FOR_REQUESTS_S):
+                    await self._around.progressed.wait()
             await self._swap_finished()
             await self._look_for_requests()
 

@@ -313,3 +313,38 @@ def test_the_state_is_not_needed_to_import_the_declarations() -> None:
     code = "import sys, dolittle; print('sqlite3' in sys.modules, 'asyncio' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"
+
+
+async def test_a_request_of_another_process_is_seen_however_quiet_it_was_before(
+    tmp_path: Path,
+) -> None:
+    mine, other = SqliteState(tmp_path / "state.sqlite"), SqliteState(tmp_path / "state.sqlite")
+    assert await mine.requests() == []
+    log = tmp_path / "state.sqlite-wal"
+    asked: list[str] = []
+    mine._db.set_trace_callback(asked.append)
+    for round_ in range(3):
+        # As if nobody had written for a while.
+        os.utime(log, (1_000_000 + round_, 1_000_000 + round_))
+        assert await mine.requests() == []
+        asked.clear()
+        assert await mine.requests() == []
+        assert asked == []
+        number = await other.request(Request("replay", "Waiter"))
+        assert [item.number for item in await mine.requests()] == [number]
+        assert [item.number for item in await mine.requests()] == [number]
+        await mine.finish_request(number)
+        assert await mine.requests() == []
+    await mine.close()
+    await other.close()
+
+
+async def test_a_log_that_was_just_written_is_asked_each_time(tmp_path: Path) -> None:
+    state = SqliteState(tmp_path / "state.sqlite")
+    await state.finish_request(await state.request(Request("replay", "Waiter")))
+    asked: list[str] = []
+    state._db.set_trace_callback(asked.append)
+    for _ in range(3):
+        assert await state.requests() == []
+    assert len(asked) == 3
+    await state.close()
