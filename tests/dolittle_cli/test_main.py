@@ -117,7 +117,7 @@ def test_a_value_of_the_wrong_type_is_wrong_usage(capsys: pytest.CaptureFixture[
     assert main(["events", "list", "-n", "many"]) == 2
     error, hint = capsys.readouterr().err.splitlines()
     assert error.startswith("error: -n many: -n takes a whole number")
-    assert hint == "hint: see dolittle events list --help"
+    assert hint.endswith("leave -n out, then it is 100; see dolittle events list --help")
 
 
 @pytest.mark.parametrize("words", [[], ["events"], ["handlers"]])
