@@ -13,7 +13,7 @@ from dolittle.store import CommittedEvent, Position, Selection
 from dolittle_cli.console import Console, printable
 from dolittle_cli.event_lines import EventLines
 from dolittle_cli.graph.gathering import gather
-from dolittle_cli.graph.model import node_id
+from dolittle_cli.graph.model import PUBLIC_STREAM, node_id
 from dolittle_cli.graph.seen import Seen
 from dolittle_cli.processors import failing_json, lag_text, position_text, status_word
 from dolittle_cli.project import Place, use
@@ -50,11 +50,16 @@ async def explain_it(place: Place, what: str, *, as_json: bool) -> None:
     elif as_json:
         shown = [_json(item) for item in explanations]
         found = event_json(event, event_types, place.tenant)
-        console.json({"event": found, "id": event.id, "processors": shown})
+        stream = place.configuration.name if event.public else None
+        console.json({"event": found, "id": event.id, "public_stream": stream, "processors": shown})
     else:
         EventLines(console, event_types, with_date=True).write([event], titles=True)
         console.data("")
         _write_explanations(console, explanations)
+        if event.public:
+            stream = f"{PUBLIC_STREAM} of {place.configuration.name}"
+            why = "it is public: other microservices may read it, and are not handed it"
+            _write_answer(console, True, stream, why)
 
 
 async def _event(microservice: Microservice, what: str) -> CommittedEvent | None:
@@ -132,6 +137,7 @@ async def _explain_type(microservice: Microservice, place: Place, name: str) -> 
         known = [item.alias for item in microservice.event_types]
         raise Unknown("event and no event type", name, {*known, *counts})
     event_type = found[1] if found else None
+    is_public = event_type.public if event_type else None
     type_id = event_type.id if event_type else name
     definition = microservice.definition
     processors: list[Any] = [*definition.handlers.values(), *definition.projections.values()]
@@ -139,7 +145,8 @@ async def _explain_type(microservice: Microservice, place: Place, name: str) -> 
         "type": event_type.alias if event_type else type_id,
         "type_id": type_id,
         "generation": event_type.generation if event_type else None,
-        "public": event_type.public if event_type else None,
+        "public": is_public,
+        "public_stream": place.configuration.name if is_public else None,
         "events": counts.get(type_id, 0),
         "emitted_by": _emitters(microservice, place, event_type.alias) if event_type else [],
         "folded_by": [
@@ -195,6 +202,12 @@ def _of_type(declaration: Any, type_id: str, status: ProcessorStatus) -> dict[st
     }
 
 
+def _public_text(is_public: bool | None, microservice: str | None) -> str:
+    if is_public is None:
+        return "-"
+    return f"yes, they are in the {PUBLIC_STREAM} of {microservice}" if is_public else "no"
+
+
 def _key_text(text: str) -> str:
     kind, _, rest = text.partition(":")
     if kind == "property":
@@ -216,7 +229,7 @@ def _write_type(console: Console, found: dict[str, Any], *, as_json: bool) -> No
             ("event type", found["type"]),
             ("id", found["type_id"]),
             ("generation", str(generation) if generation else "- (no class has this id)"),
-            ("public", {True: "yes", False: "no", None: "-"}[found["public"]]),
+            ("public", _public_text(found["public"], found["public_stream"])),
             ("events", f"{found['events']:,}"),
             ("emitted by", ", ".join(found["emitted_by"]) or "-"),
             ("folded by", ", ".join(found["folded_by"]) or "-"),

@@ -23,6 +23,7 @@ STYLES: Final[dict[NodeKind, str]] = {
     "event": 'shape=box, fillcolor="#ffe3cc", color="#d9480f"',
     "handler": 'shape=box, style="filled,rounded", fillcolor="#e5dbff", color="#6741d9"',
     "projection": 'shape=cylinder, fillcolor="#d3f9d8", color="#2f9e44"',
+    "stream": 'shape=cds, fillcolor="#c5f6fa", color="#0c8599"',
 }
 """Commands are fields of their aggregate's record."""
 
@@ -50,7 +51,8 @@ def _lines(graph: Graph) -> Iterator[str]:
     for number, microservice in enumerate(graph.microservices):
         yield f"  subgraph cluster_{number} {{"
         yield f"    label={_quoted(microservice)}"
-        for node in graph.of(microservice, "aggregate", "event", "handler", "projection"):
+        kinds: tuple[NodeKind, ...] = ("aggregate", "event", "handler", "projection", "stream")
+        for node in graph.of(microservice, *kinds):
             yield f"    {ids[node.id]} [{_node(graph, node, ids)}]"
         yield "  }"
     for edge in graph.drawn:

@@ -11,7 +11,7 @@ from dolittle.aggregates import AggregateRootDeclaration
 from dolittle.declarations import MARK, Place, method_place
 from dolittle.runtime.definition import Definition
 from dolittle_cli.emissions import Emission, emissions_of
-from dolittle_cli.graph.model import Edge, EdgeKind, Graph, Node, NodeKind, node_id
+from dolittle_cli.graph.model import PUBLIC_STREAM, Edge, EdgeKind, Graph, Node, NodeKind, node_id
 from dolittle_cli.graph.seen import Seen
 from dolittle_cli.sources import SourceFunction, Sources
 
@@ -51,9 +51,11 @@ class _Gathering:
         types = self._definition.event_types
         for event_type in types:
             cls: Any = types.class_of(event_type.id)
-            self._node(
+            start = self._node(
                 "event", event_type.alias, cls.__dict__[MARK].place, is_public=event_type.public
             )
+            if event_type.public:
+                self._edge(start, self._public_stream(is_declared=True), "publishes")
         for aggregate in self._definition.aggregates.values():
             self._aggregate(aggregate)
         for handler in self._definition.handlers.values():
@@ -119,8 +121,13 @@ class _Gathering:
         }
         for (root_id, type_id), count in sorted(seen.applied.items()):
             self._see_applied(root_id, aliases.alias(type_id), count)
-        for (cause_id, type_id), count in sorted(seen.caused.items()):
-            self._see_caused(cause_id, aliases.alias(type_id), count)
+        for (cause_id, type_id, handler_id), count in sorted(seen.caused.items()):
+            alias = aliases.alias(type_id)
+            if not self._see_made(handler_id, alias, count) and cause_id:
+                self._see_caused(cause_id, alias, count)
+        for type_id, count in sorted(seen.published.items()):
+            start = self._id("event", aliases.alias(type_id))
+            self._mark((), start, self._public_stream(is_declared=False), "publishes", count)
 
     def _see_applied(self, root_id: str, alias: str, count: int) -> None:
         stop = self._id("event", alias)
@@ -137,6 +144,15 @@ class _Gathering:
         ]
         # The log knows the aggregate, not the command: one that is alone must have been it.
         self._mark(commands if len(commands) == 1 else [], owner, stop, "applies", count)
+
+    def _see_made(self, handler_id: str, alias: str, count: int) -> bool:
+        """Count what a recorded handler made; tell whether the code has that handler."""
+        found = [item.name for item in self._definition.handlers.values() if item.id == handler_id]
+        if not found:
+            return False
+        start, stop = self._id("handler", found[0]), self._id("event", alias)
+        self._mark(self._leading(start, stop), start, stop, "commits", count)
+        return True
 
     def _see_caused(self, cause_id: str, alias: str, count: int) -> None:
         cause, stop = (
@@ -194,6 +210,15 @@ class _Gathering:
         )
 
     # Nodes and edges
+
+    def _public_stream(self, *, is_declared: bool) -> str:
+        """Return the id of the public stream's node; make it, if it is the first one's."""
+        found = self._id("stream", "public")
+        if found not in self.nodes:
+            self.nodes[found] = Node(
+                found, "stream", PUBLIC_STREAM, self._name, is_declared=is_declared
+            )
+        return found
 
     def _id(self, kind: NodeKind, name: str) -> str:
         return node_id(self._name, kind, name)

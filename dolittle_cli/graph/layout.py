@@ -65,14 +65,15 @@ class Layout:
 def lay_out(graph: Graph) -> Layout:
     """Return a place for every node.
 
-    Aggregates with their commands are in the first column, events in the second, handlers and
-    projections in the third; the columns stand at the same place in every microservice.
+    Aggregates with their commands are in the first column, events in the second, handlers,
+    projections and the public stream in the third; the columns stand at the same place in
+    every microservice.
     """
     columns = [
         (
             graph.of(name, "aggregate"),
             graph.of(name, "event"),
-            graph.of(name, "handler", "projection"),
+            graph.of(name, "handler", "projection", "stream"),
         )
         for name in graph.microservices
     ]

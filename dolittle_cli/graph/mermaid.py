@@ -13,6 +13,7 @@ SHAPES: Final[dict[NodeKind, tuple[str, str]]] = {
     "event": ("[", "]"),
     "handler": ("{{", "}}"),
     "projection": ("[(", ")]"),
+    "stream": ("[/", "/]"),
 }
 ARROWS: Final[dict[Ground, str]] = {
     "declared": "-->",
@@ -25,6 +26,7 @@ COLOURS: Final[dict[NodeKind, str]] = {
     "event": "fill:#ffe3cc,stroke:#d9480f,color:#5c2000",
     "handler": "fill:#e5dbff,stroke:#6741d9,color:#2b1a66",
     "projection": "fill:#d3f9d8,stroke:#2f9e44,color:#0f4019",
+    "stream": "fill:#c5f6fa,stroke:#0c8599,color:#083d46",
 }
 """Fill, line and text, readable on light and on dark pages alike."""
 
@@ -41,7 +43,7 @@ def _lines(graph: Graph) -> Iterator[str]:
         yield f"  subgraph m{number}[{_quoted(microservice)}]"
         for node in graph.of(microservice, "aggregate"):
             yield from _aggregate(graph, node, ids)
-        for node in graph.of(microservice, "event", "handler", "projection"):
+        for node in graph.of(microservice, "event", "handler", "projection", "stream"):
             yield f"    {_node(node, ids)}"
         yield "  end"
     for edge in graph.drawn:

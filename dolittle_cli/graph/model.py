@@ -6,8 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-NodeKind = Literal["aggregate", "command", "event", "handler", "projection"]
-EdgeKind = Literal["applies", "folds", "handles", "projects", "performs", "commits", "causes"]
+NodeKind = Literal["aggregate", "command", "event", "handler", "projection", "stream"]
+EdgeKind = Literal[
+    "applies", "folds", "handles", "projects", "performs", "commits", "causes", "publishes"
+]
+PUBLIC_STREAM = "public stream"
+"""The events of a microservice that other microservices may read."""
+
 Ground = Literal["declared", "declared and seen", "seen"]
 
 
@@ -17,7 +22,7 @@ class Node:
 
     Attributes:
         id: Unique in the graph: ``kitchen/event/DishPrepared``.
-        name: The class name, or the name of the command method.
+        name: The class name, the name of the command method, or ``PUBLIC_STREAM``.
         owner: Of a command: the id of its aggregate; else empty.
         is_public: Of an event type: whether other microservices may read its events.
         is_declared: Whether the code has it; an event type may only be stored.
@@ -46,7 +51,8 @@ class Edge:
         kind: ``applies``: a command, or an aggregate, applies an event type; ``folds``: an event
             changes an aggregate; ``handles`` and ``projects``: an event goes to a handler or a
             projection; ``performs``: a handler performs a command; ``commits``: a handler
-            commits an event; ``causes``: an event caused another, by no handler that there is.
+            commits an event; ``causes``: an event caused another, by no handler that there is;
+            ``publishes``: an event is in the public stream.
         is_declared: Whether the code says so.
         seen: How many events in the log show it.
         is_certain: Whether the log shows that it was this start; several handlers of one event
@@ -184,6 +190,7 @@ VERBS: dict[EdgeKind, str] = {
     "performs": "performs",
     "commits": "commits",
     "causes": "causes",
+    "publishes": "is in the",
 }
 
 

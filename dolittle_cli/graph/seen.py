@@ -21,12 +21,15 @@ class Seen:
 
     Attributes:
         applied: By aggregate root's id and event type's id.
-        caused: By the event type's id of the cause and that of what it caused.
+        caused: By the event type's id of the cause (empty where it is not in the log), that of
+            what it caused, and the id of the handler that made it (empty where not recorded).
+        published: By event type's id, events that are public.
         types: How many events of each event type's id the whole log has.
     """
 
     applied: Counter[tuple[str, str]] = field(default_factory=Counter)
-    caused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    caused: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    published: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
     looked_at: int = 0
     has_more: bool = False
@@ -36,12 +39,14 @@ async def look_at(store: EventStore, count: int) -> Seen:
     """Look at the last ``count`` events of a log, 0 or more.
 
     Causes are found among them, and otherwise by the commit that the causation names. A
-    causation that names no event (a request of a caller) is passed over.
+    causation that names no event (a request of a caller) is passed over, unless a handler is
+    recorded.
     """
     types = Counter(await store.type_counts())
     total = types.total()
     applied: Counter[tuple[str, str]] = Counter()
-    caused: Counter[tuple[str, str]] = Counter()
+    caused: Counter[tuple[str, str, str]] = Counter()
+    published: Counter[str] = Counter()
     known: dict[str, str] = {}
     looked_at = 0
     if count:
@@ -51,12 +56,14 @@ async def look_at(store: EventStore, count: int) -> Seen:
                 looked_at += 1
                 if event.aggregate:
                     applied[event.aggregate, event.type_id] += 1
-                cause = await _cause(store, event, known)
-                if cause:
-                    caused[cause, event.type_id] += 1
+                cause, handler = await _cause(store, event, known), event.commit.handler
+                if cause or handler:
+                    caused[cause, event.type_id, handler] += 1
+                if event.public:
+                    published[event.type_id] += 1
                 if len(known) < CAUSES_KEPT_MAX:
                     known[event.id] = event.type_id
-    return Seen(applied, caused, types, looked_at, has_more=looked_at < total)
+    return Seen(applied, caused, published, types, looked_at, has_more=looked_at < total)
 
 
 async def _last(store: EventStore, count: int, total: int) -> Selection:

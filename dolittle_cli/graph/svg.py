@@ -54,6 +54,7 @@ text { font: 13px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; 
 .event { fill: #ffe3cc; stroke: #d9480f; }
 .handler { fill: #e5dbff; stroke: #6741d9; }
 .projection { fill: #d3f9d8; stroke: #2f9e44; }
+.stream { fill: #c5f6fa; stroke: #0c8599; }
 .undeclared { stroke-dasharray: 5 3; }
 .public { stroke-width: 3; }
 path { fill: none; }
@@ -74,6 +75,7 @@ path { fill: none; }
   .event { fill: #5c2000; stroke: #ff922b; }
   .handler { fill: #34217a; stroke: #b197fc; }
   .projection { fill: #12431d; stroke: #69db7c; }
+  .stream { fill: #083d46; stroke: #3bc9db; }
   .both { stroke: #f1f3f5; }
   .seen { stroke: #f783ac; }
   .tip-both { fill: #f1f3f5; }

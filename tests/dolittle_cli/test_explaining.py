@@ -74,6 +74,24 @@ def test_who_does_not_take_an_event_type_is_told_why(
     assert lines[row + 1].endswith(", a side effect")
 
 
+def test_a_public_event_is_said_to_be_in_the_public_stream(
+    cooked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["events", "append", "OrderTaken", "--source", "T", "guests=2"]) == 0
+    capsys.readouterr()
+    streams: list[str | None] = []
+    for what in ("OrderTaken", "2", "DishPrepared", "0"):
+        assert main(["explain", what, "--json"]) == 0
+        streams.append(json.loads(capsys.readouterr().out)["public_stream"])
+    assert streams == ["kitchen", "kitchen", None, None]
+    assert main(["explain", "OrderTaken"]) == 0
+    assert "yes, they are in the public stream of kitchen" in capsys.readouterr().out
+    assert main(["explain", "2"]) == 0
+    assert "yes    public stream of kitchen\n" in capsys.readouterr().out
+    assert main(["explain", "0"]) == 0
+    assert "public stream" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("what", "error", "hint"),
     [

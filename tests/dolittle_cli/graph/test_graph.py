@@ -77,6 +77,7 @@ def test_declared_edges_are_found_in_code_and_source(
         ("event/DishPrepared", "aggregate/Kitchen"): ("folds", True, 0),
         ("event/DishPrepared", "handler/DishHandler"): ("handles", True, 0),
         ("event/OrderTaken", "handler/DishHandler"): ("handles", True, 0),
+        ("event/OrderTaken", "stream/public"): ("publishes", True, 0),
         ("event/DishPrepared", "projection/DishCounter"): ("projects", True, 0),
         ("event/DishOrdered", "handler/Cook"): ("handles", True, 0),
         ("event/DishPrepared", "handler/Cook"): ("handles", True, 0),
@@ -90,7 +91,15 @@ def test_declared_edges_are_found_in_code_and_source(
     assert not (orders / ".dolittle").exists()
 
 
-def commit(kitchen: Path, *, causation: str = "", aggregate: str = "", type_id: str) -> str:
+def commit(
+    kitchen: Path,
+    *,
+    causation: str = "",
+    aggregate: str = "",
+    handler: str = "",
+    public: bool = False,
+    type_id: str,
+) -> str:
     """Store an event as a process may have done; return its id."""
     import asyncio
 
@@ -100,8 +109,9 @@ def commit(kitchen: Path, *, causation: str = "", aggregate: str = "", type_id: 
 
     async def run() -> str:
         store = await FileStore.open(kitchen / ".dolittle" / "development" / "events")
-        event = EventToCommit(type_id, "Bar", b"{}", aggregate=aggregate)
-        made = Commit(new_id(), (event,), ExecutionContext(causation=causation))
+        event = EventToCommit(type_id, "Bar", b"{}", aggregate=aggregate, public=public)
+        context = ExecutionContext(causation=causation, handler=handler)
+        made = Commit(new_id(), (event,), context)
         committed = await store.commit(made)
         await store.close()
         return committed.events[0].id
@@ -142,6 +152,47 @@ def test_what_only_the_log_shows_is_an_edge_of_its_own(
     assert sorted(edge["from"] for edge in uncertain) == [
         *("kitchen/handler/Cook", "kitchen/handler/DishHandler")
     ]
+
+
+def test_a_recorded_handler_is_certain_where_several_take_the_cause(
+    orders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared = commit(orders, type_id="dish-prepared")
+    for handler in ("Cook", "Cook", "DishHandler"):
+        commit(orders, type_id="menu-changed", causation=prepared, handler=handler)
+    commit(orders, type_id="StockChecked", causation="of another log/0", handler="Cook")
+    graph = json.loads(drawn(capsys, "--json"))
+    found = edges(graph)
+    assert found["handler/Cook", "event/menu-changed"] == ("commits", False, 2)
+    assert found["handler/DishHandler", "event/menu-changed"] == ("commits", False, 1)
+    assert found["handler/Cook", "event/StockChecked"] == ("commits", True, 1)
+    assert all(edge["certain"] for edge in graph["edges"])
+
+
+def test_a_handler_that_is_gone_is_inferred_as_if_not_recorded(
+    orders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ordered = commit(orders, type_id="DishOrdered")
+    commit(orders, type_id="OrderTaken", causation=ordered, handler="Gone")
+    found = edges(json.loads(drawn(capsys, "--json")))
+    assert found["handler/Cook", "event/OrderTaken"] == ("commits", False, 1)
+
+
+def test_public_events_lead_to_the_public_stream_which_leads_nowhere(
+    orders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        commit(orders, type_id="OrderTaken", public=True)
+    commit(orders, type_id="was-public", public=True)
+    graph = json.loads(drawn(capsys, "--json"))
+    found = edges(graph)
+    assert found["event/OrderTaken", "stream/public"] == ("publishes", True, 2)
+    assert found["event/was-public", "stream/public"] == ("publishes", False, 1)
+    assert not [edge for edge in graph["edges"] if edge["from"] == "kitchen/stream/public"]
+    assert '[/"public stream<br/>stream"/]' in drawn(capsys)
+    assert 'label="public stream\\nstream"' in drawn(capsys, "--format", "dot")
+    told = "OrderTaken is in the public stream (declared and seen: 2 events)"
+    assert told in drawn(capsys, "--format", "svg")
 
 
 def test_only_the_last_events_are_looked_at_if_asked(
@@ -188,7 +239,7 @@ MERMAID = [
     r"flowchart LR",
     r' *subgraph \w+\["[^"]*"\]',
     r" *end",
-    r' *\w+(\["[^"]*"\]|\(\["[^"]*"\]\)|\{\{"[^"]*"\}\}|\[\("[^"]*"\)\])',
+    r' *\w+(\["[^"]*"\]|\(\["[^"]*"\]\)|\{\{"[^"]*"\}\}|\[\("[^"]*"\)\]|\[/"[^"]*"/\])',
     r' *\w+ (-->|==>|-\.->)(\|"[^"]*"\|)? \w+',
     r' *\w+\[" "\] (-->|==>|-\.->)\|"[^"]*"\| \w+\[" "\]',
     r" *classDef \w+ [\w:#,]+",
@@ -249,13 +300,13 @@ def test_no_box_of_the_drawing_lies_on_another(
     busy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = ElementTree.fromstring(drawn(capsys, "--format", "svg"))
-    kinds = ("aggregate", "event", "handler", "projection")
+    kinds = ("aggregate", "event", "handler", "projection", "stream")
     boxes = [
         tuple(float(item.get(name, "0")) for name in ("x", "y", "width", "height"))
         for item in root.iter("{http://www.w3.org/2000/svg}rect")
         if item.get("class", "").split(" ")[0] in kinds
     ]
-    assert len(boxes) == 9
+    assert len(boxes) == 10
     width, height = (float(root.get(name, "0")) for name in ("width", "height"))
     for number, (x, y, w, h) in enumerate(boxes):
         assert x >= 0
@@ -278,7 +329,7 @@ def test_the_legend_tells_only_what_is_drawn(
     [
         (["--format", "png"], 2, "--format 'png' is not known", "mermaid, dot, svg, json"),
         (["--json", "--format", "svg"], 2, "--json and --format svg exclude each other", ""),
-        (["--events", "-1"], 2, "invalid value for '--events'", "see dolittle graph --help"),
+        (["--events", "-1"], 2, "--events takes a whole number from 0", "see dolittle graph --help"),
         (["--tenant", "nort"], 1, "there is no tenant 'nort'", "did you mean north?"),
     ],
 )
