@@ -180,17 +180,22 @@ class Console:
         for name, value in facts:
             self.data(f"{self.dim(name.ljust(width))}  {printable(value)}".rstrip())
 
-    def sentence(self, head: str, text: str) -> None:
-        """Write words behind a head to stdout; on a terminal, further lines begin below them."""
-        room = shutil.get_terminal_size().columns - width_of(head)
-        if not self.is_terminal or width_of(text) <= room or room <= 0:
-            self.data(f"{head}{text}")
-            return
-        import textwrap
+    @property
+    def columns(self) -> int:
+        """How wide the terminal is; 80 where there is none."""
+        return shutil.get_terminal_size().columns
 
-        lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    def sentence(self, head: str, text: str, *, is_dim: bool = False) -> None:
+        """Write words behind a head to stdout; on a terminal, further lines begin below them."""
+        room = self.columns - width_of(head)
+        lines = [text]
+        if self.is_terminal and width_of(text) > room > 0:
+            import textwrap
+
+            lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
         for number, line in enumerate(lines):
-            self.data(f"{blank(head) if number else head}{line}")
+            shown = self.dim(line) if is_dim else line
+            self.data(f"{blank(head) if number else head}{shown}")
 
     def bold(self, text: str) -> str:
         """Return a text to stand out on a terminal, unchanged elsewhere."""

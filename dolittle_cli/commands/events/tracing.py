@@ -16,7 +16,7 @@ from dolittle.runtime.explaining import Explanation, explain_event
 from dolittle.store import CommittedEvent, EventStore, Selection
 from dolittle_cli.aliases import Aliases
 from dolittle_cli.causes import Caused, make_tree, walk
-from dolittle_cli.console import Console, counted, printable
+from dolittle_cli.console import Console, counted, printable, width_of
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.event_lines import content_text
 from dolittle_cli.graph.gathering import gather
@@ -28,6 +28,9 @@ from dolittle_cli.sources import read_sources
 
 if TYPE_CHECKING:
     from dolittle.runtime.microservice import Microservice
+
+TIME_OF_DAY: Final = slice(11, 23)
+"""Of a time as JSON, to the millisecond: what a narrow terminal has room for."""
 
 EVENTS_MAX: Final = 2_000
 """Events in a trace; there may be more that belong together."""
@@ -253,7 +256,11 @@ class _Tree:
         by = f" by {printable(' or '.join(item.handlers))}{doubt}" if item.handlers else ""
         shown = self._console.bold(alias) if event.id == self._marked else alias
         mark = " *" if event.id == self._marked else ""
-        kept = f"{before}{shown}{mark}  {name}{event.position}  {when}{by}  "
+        head = f"{before}{shown}{mark}  {name}{event.position}  "
+        kept = f"{head}{when}{by}  "
+        is_narrow = self._console.is_terminal and width_of(kept) > self._console.columns
+        if is_narrow and item.after_s is None:
+            kept = f"{head}{when[TIME_OF_DAY]}{by}  "
         rest = f"{printable(event.source)}  {content_text(msgspec.json.decode(event.content))}"
         self._console.data(self._console.cut(kept, rest))
 
@@ -261,7 +268,7 @@ class _Tree:
         text = f"{item.kind} {item.name}.{item.method}: {item.status}"
         if item.failing is not None:
             text += f" ({item.why})"
-        self._console.data(before + self._console.dim(printable(text)))
+        self._console.sentence(before, printable(text), is_dim=True)
 
 
 def _duration(seconds: float) -> str:

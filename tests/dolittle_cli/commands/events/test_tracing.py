@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,3 +238,22 @@ def test_what_was_not_committed_is_an_error(
     assert "there is no event or correlation 'nothing'" in capsys.readouterr().err
     assert main(["events", "trace", "99"]) == 1
     assert "position 99 is beyond the end" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100])
+def test_a_trace_fits_into_the_terminal(
+    served: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["events", "trace", "0"]) == 0
+    lines = terminal.getvalue().splitlines()
+    assert re.match(r"DishPrepared \*  0  (\S+T)?\d\d:\d\d:\d\d\.\d{3}", lines[0])
+    assert max(map(len, lines)) <= columns
