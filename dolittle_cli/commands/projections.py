@@ -121,8 +121,10 @@ async def _list(place: Place, *, as_json: bool) -> None:
     from dolittle_cli.console import Console
     from dolittle_cli.processors import lag_text, position_text, status_json, status_word
     from dolittle_cli.project import use
+    from dolittle_cli.shadowed import say_shadow, shadow_json, shadows_of
 
     async with use(place, makes_store=False) as microservice:
+        shadows = await shadows_of(microservice, place, [*microservice.definition.projections])
         found = [
             (
                 await microservice.processor_status(name),
@@ -132,9 +134,15 @@ async def _list(place: Place, *, as_json: bool) -> None:
         ]
     console = Console()
     if as_json:
-        console.json(
-            {"projections": [{**status_json(s), "read_models": count} for s, count in found]}
-        )
+        rows_json = [
+            {
+                **status_json(status),
+                "read_models": count,
+                "shadow": shadow_json(shadows.get(status.name)),
+            }
+            for status, count in found
+        ]
+        console.json({"projections": rows_json})
     elif found:
         rows = [
             (
@@ -153,16 +161,20 @@ async def _list(place: Place, *, as_json: bool) -> None:
         )
     else:
         console.note("no projections: add one with dolittle add projection NAME --on EVENT")
+    for shadow in shadows.values():
+        say_shadow(console, shadow)
 
 
 async def _show(place: Place, name: str, count: int, *, as_json: bool) -> None:
     from dolittle_cli.console import Console
     from dolittle_cli.processors import failing_json, status_json, write_failing
     from dolittle_cli.project import use
+    from dolittle_cli.shadowed import say_shadow, shadow_json, shadows_of
 
     async with use(place, makes_store=False) as microservice:
         declaration = microservice.definition.projection(name)
         status = await microservice.processor_status(declaration.name)
+        shadow = (await shadows_of(microservice, place, [name])).get(declaration.name)
         models = microservice.projection_by_name(name)
         total = await models.count()
         page = await models.raw_page(limit=count)
@@ -174,6 +186,7 @@ async def _show(place: Place, name: str, count: int, *, as_json: bool) -> None:
                 **status_json(status),
                 "failing": [failing_json(row) for row in status.failing],
                 "read_models": total,
+                "shadow": shadow_json(shadow),
                 "documents": [{"key": key, "document": document} for key, document in documents],
             }
         )
@@ -186,6 +199,8 @@ async def _show(place: Place, name: str, count: int, *, as_json: bool) -> None:
     if total > len(documents):
         console.note(f"the first {len(documents)} of {total} read models; for more: -n {total}")
     _say_lag(status)
+    if shadow is not None:
+        say_shadow(console, shadow)
 
 
 async def _show_document(place: Place, name: str, key: str, *, as_json: bool) -> None:

@@ -228,6 +228,31 @@ def test_a_discarded_shadow_is_gone(
     assert document("Taco", capsys) == {"dish": "Taco", "count": 2}
 
 
+def test_projections_list_and_show_tell_of_a_shadow(
+    served: Path, change: Change, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["list"], ["show", "DishCounter"]):
+        assert main(["projections", *words]) == 0
+        assert "shadow" not in capsys.readouterr().err
+    assert answer(["projections", "show", "DishCounter"], capsys)["shadow"] is None
+    change("        self.count += 2")
+    assert main([*REPLAY, "--shadow"]) == 0
+    append("Nachos")
+    for words in (["list"], ["show", "DishCounter"]):
+        capsys.readouterr()
+        assert main(["projections", *words]) == 0
+        told = capsys.readouterr().err
+        assert "DishCounter has a shadow: 2 read models, 1 event came since; swap it in" in told
+        assert "dolittle events replay --projection DishCounter --promote" in told
+    shown = answer(["projections", "show", "DishCounter"], capsys)["shadow"]
+    assert shown == {"position": 3, "lag": 1, "read_models": 2, "is_of_this_code": True}
+    [listed] = answer(["projections", "list"], capsys)["projections"]
+    assert listed["shadow"] == shown
+    (served / "kitchen" / "more.py").write_text("")
+    assert main(["projections", "list"]) == 0
+    assert "of other code than now; make it anew" in capsys.readouterr().err
+
+
 def test_two_processes_do_not_make_shadows_at_once(
     served: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
