@@ -75,6 +75,7 @@ def event(
         diff=diff,
         on_conflict=on_conflict,
         request=made,
+        manifest=opened.manifest,
     )
 
 
@@ -119,6 +120,7 @@ def aggregate(
         diff=diff,
         on_conflict=on_conflict,
         request=made,
+        manifest=opened.manifest,
     )
 
 
@@ -160,6 +162,7 @@ def handler(
         diff=diff,
         on_conflict=on_conflict,
         request=made,
+        manifest=opened.manifest,
     )
 
 
@@ -206,6 +209,7 @@ def projection(
         diff=diff,
         on_conflict=on_conflict,
         request=made,
+        manifest=opened.manifest,
     )
 
 

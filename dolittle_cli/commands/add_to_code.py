@@ -49,6 +49,7 @@ def value(
         diff=diff,
         on_conflict=on_conflict,
         request=made,
+        manifest=opened.manifest,
     )
 
 

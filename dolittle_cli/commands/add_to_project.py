@@ -78,5 +78,6 @@ def _add(
         diff=showing.diff,
         on_conflict=on_conflict,
         request=made,
+        manifest=opened.manifest,
     )
     return opened.root

@@ -62,6 +62,7 @@ def carry_out(
     diff: bool = False,
     on_conflict: str = "",
     request: Request | None = None,
+    manifest: Manifest | None = None,
 ) -> Plan:
     """Settle a plan for a thing that is generated, and write it or only show it.
 
@@ -75,6 +76,7 @@ def carry_out(
         on_conflict: ``overwrite``, ``skip`` or ``merge``; empty: ask, or refuse where nobody
             can be asked.
         request: What is made, for the manifest; ``None``: nothing is remembered of it.
+        manifest: What is remembered so far; ``None``: it is read.
 
     Raises:
         CommandLineError: It could not be written, or a conflict was refused; the project is as
@@ -82,7 +84,7 @@ def carry_out(
         typer.Exit: Conflicts are left in files; exit code 3.
     """
     resolve = _way(console, on_conflict, can_ask=not as_json)
-    manifest = read_manifest(plan.root)
+    manifest = read_manifest(plan.root) if manifest is None else manifest
     if request is not None:
         request = _checked(manifest, request)
         _warn_of_stale(plan, manifest, request, console)

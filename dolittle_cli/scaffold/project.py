@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from dolittle.runtime.configuration import load_configuration
 from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.imports import Import, import_block
 from dolittle_cli.scaffold.layout import Node, call, keyword
+from dolittle_cli.scaffold.manifest import Manifest, read_manifest
 from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.plan import Plan, plan_files
 from dolittle_cli.scaffold.render import render, template_digest
@@ -37,6 +39,15 @@ class Project:
     name: str
     package: str
     source: Source
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What is remembered of the project, read when it is first asked for.
+
+        Raises:
+            ManifestDamaged: A record cannot be used.
+        """
+        return read_manifest(self.root)
 
     def module_of(self, kind: str, name: str) -> str:
         """Return the dotted name of the module that is generated for a thing."""

@@ -141,9 +141,7 @@ def plan_request(project: Project, made: Request) -> Plan:
         WrongUsage: It can no longer be made: an event that it names is gone, for example.
         CommandLineError: Something of the project cannot be read.
     """
-    from dolittle_cli.scaffold.manifest import read_manifest
-
-    known = read_manifest(project.root).thing(made.key) if not made.text(ID) else None
+    known = project.manifest.thing(made.key) if not made.text(ID) else None
     return plan_once(project, made.with_id_of(known.request) if known else made)
 
 
