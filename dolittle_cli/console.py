@@ -121,12 +121,16 @@ class Console:
         """
         lines = self.table_lines(columns, rows, prefixes=prefixes)
         if self.is_terminal and max(map(width_of, lines)) > shutil.get_terminal_size().columns:
-            lines = self._upright(columns, rows, prefixes)
+            lines = self.upright_lines(columns, rows, prefixes=prefixes)
         for line in lines:
             self.data(line)
 
-    def _upright(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]], prefixes: Sequence[str]
+    def upright_lines(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        prefixes: Sequence[str] = (),
     ) -> list[str]:
         """Return the lines of a table in which each cell has a line, and rows stand apart."""
         width = max(map(width_of, columns))

@@ -14,7 +14,7 @@ from dolittle.errors import suggest
 from dolittle.runtime.event_json import event_json
 from dolittle.store import CommittedEvent
 from dolittle_cli.aliases import Aliases
-from dolittle_cli.console import Console, blank, printable
+from dolittle_cli.console import Console, blank, printable, width_of
 from dolittle_cli.errors import WrongUsage
 from dolittle_cli.event_lines import EventLines, value_text
 from dolittle_cli.exported import as_cloud_event, exported
@@ -112,12 +112,16 @@ class _Lines:
 
 
 class _Columns:
-    """One line an event, with a column for each field of its content; titles by event type."""
+    """One line an event, with a column for each field of its content; titles by event type.
+
+    On a terminal that the titles do not fit into, an event takes a line for each column.
+    """
 
     is_for_people = True
 
     def __init__(self, console: Console, *, with_date: bool) -> None:
         self._console = console
+        self._is_first = True
         self._time_format = "%Y-%m-%d %H:%M:%S.%f" if with_date else "%H:%M:%S.%f"
         self._shown: tuple[str, ...] = ()
         self._widths: dict[tuple[str, ...], list[int]] = {}
@@ -129,6 +133,10 @@ class _Columns:
             for index, cell in enumerate(cells):
                 widths[index] = max(widths[index], min(len(cell), 40))
         for titles, cells, prefix in tables:
+            width = width_of(prefix) + sum(self._widths[titles]) + 2 * (len(titles) - 1)
+            if self._console.is_terminal and width > self._console.columns:
+                self._upright(prefix, titles, cells)
+                continue
             if titles != self._shown:
                 self._shown = titles
                 self._line(blank(prefix), titles, titles, is_bold=True)
@@ -136,6 +144,15 @@ class _Columns:
 
     def check(self) -> None:
         """Nothing was asked for that could be missing."""
+
+    def _upright(self, prefix: str, titles: tuple[str, ...], cells: tuple[str, ...]) -> None:
+        if not self._is_first:
+            self._console.data(prefix.rstrip())
+        self._is_first, self._shown = False, ()
+        names = (*titles[:2], "TYPE", "SOURCE", *titles[3:])
+        row = (*cells[:2], titles[2], *cells[2:])
+        for line in self._console.upright_lines(names, [row], prefixes=[prefix]):
+            self._console.data(line)
 
     def _table(
         self, event: CommittedEvent, aliases: Aliases

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -308,6 +309,30 @@ def test_on_40_columns_an_event_takes_three_lines_and_no_id_is_cut(log: Path) ->
     assert first.endswith("DishPrepared")
     assert second.split()[-1].endswith("/0")
     assert third == "  dish=Nachos chef=Bob"
+
+
+def test_on_40_columns_each_field_has_a_line(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["events", "list", "-n", "2", "--type", "DishPrepared", "-o", "columns"]) == 0
+    first, second = terminal.getvalue().split("\n\n")
+    assert [line.split()[0] for line in second.splitlines()] == [
+        *("POSITION", "TIME", "TYPE", "SOURCE", "DISH", "CHEF")
+    ]
+    assert second.splitlines()[2:] == [
+        "TYPE      DishPrepared",
+        "SOURCE    Bar",
+        "DISH      Nachos",
+        "CHEF      Bob",
+    ]
+    assert len(first.splitlines()) == 6
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
