@@ -87,7 +87,7 @@ async def run_here(asked: Asked) -> int:
             if not asked.ephemeral:
                 _log_too(configuration)
             service = load_service(asked.project)
-            with _noted(asked, configuration, opened, reloads=False):
+            with _noted(asked, configuration, opened, restarts=False):
                 await host(
                     service, opened.hosting, opened.listener, tell=opened.tell, stop=stopping.asked
                 )
@@ -116,7 +116,7 @@ async def run_watched(asked: Asked) -> int:
         changes=restarts.joined(configuration, changes),
         on_output=opened.write,
     )
-    with opened.listener, _noted(asked, configuration, opened, reloads=True):
+    with opened.listener, _noted(asked, configuration, opened, restarts=True):
         restarts.listen()
         async with _until_signal(supervisor.kill) as stopping:
             code = await supervisor.run(stopping.asked)
@@ -155,9 +155,7 @@ async def run_application(asked: Asked) -> int:
                 _write_error(error, write)
                 continue
             open_until_the_end.enter_context(found.listener)
-            open_until_the_end.enter_context(
-                _noted(asked, configuration, found, reloads=asked.reloads)
-            )
+            open_until_the_end.enter_context(_noted(asked, configuration, found, restarts=True))
             opened.append((configuration, found))
             if next_port:
                 next_port = max(next_port, found.hosting.port) + 1
@@ -171,7 +169,8 @@ async def _supervise(asked: Asked, opened: list[tuple[Configuration, Opened]]) -
             item.hosting,
             item.listener,
             tell=item.tell,
-            changes=restarts.joined(configuration, changes) if asked.reloads else None,
+            changes=restarts.joined(configuration, changes if asked.reloads else _no_changes),
+            watches=asked.reloads,
             on_output=item.write,
         )
         for configuration, item in opened
@@ -185,6 +184,12 @@ async def _supervise(asked: Asked, opened: list[tuple[Configuration, Opened]]) -
     async with _until_signal(kill) as stopping:
         await asyncio.gather(*(supervisor.run(stopping.asked) for supervisor in supervisors))
         return stopping.exit_code if stopping.asked.is_set() else 1
+
+
+async def _no_changes(_project: Path) -> AsyncIterator[frozenset[Path]]:
+    """Yield nothing, for ever: the files are not watched."""
+    await asyncio.Event().wait()
+    yield frozenset()
 
 
 @asynccontextmanager
@@ -278,13 +283,13 @@ def _log_too(configuration: Configuration) -> None:
 
 
 def _noted(
-    asked: Asked, configuration: Configuration, opened: Opened, *, reloads: bool
+    asked: Asked, configuration: Configuration, opened: Opened, *, restarts: bool
 ) -> AbstractContextManager[None]:
     """Let others see that a microservice runs; nothing is written where it is ephemeral."""
     if asked.ephemeral:
         return contextlib.nullcontext()
     url = _url(asked.address, opened.hosting.port)
-    return noted(configuration, url, SystemClock(), reloads=reloads)
+    return noted(configuration, url, SystemClock(), reloads=asked.reloads, can_restart=restarts)
 
 
 def _check_hosts(asked: Asked) -> None:

@@ -33,8 +33,9 @@ class Running(msgspec.Struct, frozen=True):
 
     Attributes:
         pid: Of the process that keeps it running.
-        reloads: Whether that process loads the code again, and so can restart it.
+        reloads: Whether that process loads the code again when it changes.
         since: When it was started; RFC 3339, UTC.
+        can_restart: Whether that process can restart it: where it runs in one of its own.
     """
 
     microservice: str
@@ -42,17 +43,21 @@ class Running(msgspec.Struct, frozen=True):
     url: str
     reloads: bool
     since: str
+    can_restart: bool = False
 
 
 @contextmanager
-def noted(configuration: Configuration, url: str, clock: Clock, *, reloads: bool) -> Iterator[None]:
+def noted(
+    configuration: Configuration, url: str, clock: Clock, *, reloads: bool, can_restart: bool
+) -> Iterator[None]:
     """Note that a microservice runs, for as long as this process is in the block and lives.
 
     The note is locked: however the process ends, others see that it has.
     """
     folder = configuration.data_path / FOLDER
     path = folder / f"{os.getpid()}.json"
-    note = Running(configuration.name, os.getpid(), url, reloads, time_json(clock.now()))
+    since = time_json(clock.now())
+    note = Running(configuration.name, os.getpid(), url, reloads, since, can_restart)
     file = _locked(path, msgspec.json.encode(note))
     try:
         yield

@@ -90,6 +90,7 @@ class Supervisor:
         *,
         tell: Tell,
         changes: Changes | None,
+        watches: bool = True,
         on_output: OutputLine | None = None,
         pace: Pace | None = None,
     ) -> None:
@@ -100,6 +101,8 @@ class Supervisor:
             listener: Listens already; closed by its owner.
             tell: Gets every report.
             changes: Yields changed files; ``None``: the code is never loaded again.
+            watches: Whether a change of the code is among ``changes``, and so may mend what
+                cannot run; else they are what somebody asks for, and it is given up.
             on_output: Gets each line of output; ``None``: the process writes by itself.
             pace: Limits.
         """
@@ -108,6 +111,7 @@ class Supervisor:
         self._listener = listener
         self._tell = tell
         self._changes = changes
+        self._watches = watches and changes is not None
         self._on_output = on_output
         self._pace = pace or Pace()
         self._current: Child | None = None
@@ -154,7 +158,7 @@ class Supervisor:
                 began_s = loop.time()
                 outcome = await self._load(stop)
                 if outcome is _Loading.REFUSED and self._current is None:
-                    if self._changes is None:
+                    if not self._watches:
                         return 1
                     self._tell(Waiting())
             is_wanted = False
@@ -336,13 +340,13 @@ class Supervisor:
         await self._let_go(child)
         if failed is not None:
             # It said why it cannot be opened; time mends nothing, a change of the code may.
-            if self._changes is None or not failed.is_in_code:
+            if not self._watches or not failed.is_in_code:
                 return None
             self._tell(Waiting())
             return False
         if restarts > self._pace.restarts_max:
             self._tell(EndedEarly(reason))
-            if self._changes is None:
+            if not self._watches:
                 return None
             self._tell(Waiting())
             return False

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dolittle_cli.options import ProjectOption
+
+if TYPE_CHECKING:
+    from dolittle_cli.errors import CommandLineError
+    from dolittle_cli.running import Running
 
 
 def restart(
@@ -34,12 +39,9 @@ def restart(
         names = ", ".join(item.name for item in found)
         raise WrongUsage("there are several microservices", hint=f"name one of them: {names}")
     [configuration] = found
-    asked = [item for item in running(configuration) if item.reloads]
+    asked = [item for item in running(configuration) if item.can_restart]
     if not asked:
-        runs = running(configuration)
-        reason = "runs with --no-reload" if runs else "does not run"
-        hint = f"end process {runs[0].pid} and start it again" if runs else "dolittle run"
-        raise CommandLineError(f"{configuration.name} {reason}", hint=hint)
+        raise _refuse(configuration.name, running(configuration))
     for item in asked:
         try:
             ask_restart(configuration, item)
@@ -51,3 +53,17 @@ def restart(
         Console().note(
             f"asked process {item.pid} to restart {configuration.name}; see dolittle logs"
         )
+
+
+def _refuse(name: str, runs: Sequence[Running]) -> CommandLineError:
+    from dolittle_cli.errors import CommandLineError
+
+    if not runs:
+        return CommandLineError(f"{name} does not run", hint="dolittle run")
+    pid = runs[0].pid
+    return CommandLineError(
+        f"{name} runs with --no-reload, within process {pid} itself: that cannot load the code "
+        "anew beside what it serves",
+        hint=f"end process {pid} and start it again; without --no-reload, and in the folder of an "
+        "application, restart works",
+    )

@@ -179,11 +179,36 @@ def test_what_runs_without_reload_is_listed_logged_and_not_restarted(
         [found] = listed(capsys)
         assert (found["is_running"], found["reloads"]) == (True, False)
         assert main(["restart"]) == 1
-        assert "kitchen runs with --no-reload" in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert "kitchen runs with --no-reload, within process" in error
+        assert f"hint: end process {process.pid} and start it again" in error
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(WAIT_S)
     assert not any(item["is_running"] for item in listed(capsys))
+
+
+def test_an_application_without_reload_restarts_what_is_named_and_watches_nothing(
+    application: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dolittle_cli", "run", "--port", "0", "--no-reload"],
+        cwd=application, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for name in ("bar", "kitchen"):
+            wait_for(lambda name=name: "Ctrl-C" in log_of(application, name), name)  # type: ignore[misc]
+        assert [item["reloads"] for item in listed(capsys)] == [False, False]
+        (application / "bar" / "bar" / "__init__.py").write_text(BAR + "\n\nprint('new code')\n")
+        assert main(["restart", "bar"]) == 0
+        wait_for(lambda: "serving again" in log_of(application, "bar"), "the restart")
+        text = log_of(application, "bar")
+        assert "new code" in text
+        assert "changed: bar/__init__.py" not in text
+        assert "serving again" not in log_of(application, "kitchen")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(WAIT_S)
 
 
 def test_what_is_ephemeral_writes_nothing(kitchen: Path) -> None:
@@ -205,13 +230,13 @@ def test_where_nothing_can_be_noted_a_microservice_runs_all_the_same(kitchen: Pa
     configuration = load_configuration(kitchen)
     configuration.data_path.mkdir()
     (configuration.data_path / FOLDER).write_text("a file, no folder")
-    with noted(configuration, "http://127.0.0.1:1", HeldClock(), reloads=True):
+    with noted(configuration, "http://127.0.0.1:1", HeldClock(), reloads=True, can_restart=True):
         assert running(configuration) == []
 
 
 def test_a_note_is_there_while_the_block_lasts(kitchen: Path) -> None:
     configuration = load_configuration(kitchen)
-    with noted(configuration, "http://127.0.0.1:1", HeldClock(), reloads=True):
+    with noted(configuration, "http://127.0.0.1:1", HeldClock(), reloads=True, can_restart=True):
         [found] = running(configuration)
         assert (found.microservice, found.url) == ("kitchen", "http://127.0.0.1:1")
     assert running(configuration) == []
