@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from dolittle.runtime.configuration import Configuration
-from dolittle.runtime.sqlite_state import put_aside
+from dolittle.runtime.sqlite_opening import put_aside
 from dolittle_cli.errors import CommandLineError
 from dolittle_cli.project import STATE_FILE, STORE_FOLDER, Place, deliverer_of
 

@@ -7,15 +7,15 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
-from urllib.parse import quote
 
 import msgspec
 
 from dolittle.errors import StateUnavailable
+from dolittle.runtime.sqlite_opening import claim, connect
 from dolittle.runtime.state import (
     Change,
     Document,
@@ -24,61 +24,15 @@ from dolittle.runtime.state import (
     Replay,
     Request,
 )
-from dolittle.store import END
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-FORMAT: Final = 3
-BUSY_TIMEOUT_S: Final = 5.0
-"""How long one process waits for another one's transaction."""
-
-SWITCH_AGAIN_S: Final = 0.002
 
 _SURELY_ANOTHER_TICK_NS: Final = 1_000_000_000
 """A file that was written so long ago gets another time by the next write: ticks of file times
 take 10 ms at most on Linux, and a second on some older file systems."""
 
 _Look = tuple[int, int, int]
-
-_NOT_WRITABLE: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
-
-_SCHEMA: Final = f"""
-create table if not exists meta (key text primary key, value text not null) without rowid;
-create table if not exists processors (
-    name text, build integer, kind text not null, is_active integer not null,
-    position integer not null, fingerprint text not null, replay blob,
-    primary key (name, build)
-) without rowid;
-create table if not exists failing (
-    name text, build integer, partition text, position integer not null,
-    attempts integer not null, error text not null, traceback text not null,
-    failed_at text not null, retry_at text not null, is_parked integer not null,
-    is_skipped integer not null default 0,
-    primary key (name, build, partition)
-) without rowid;
-create table if not exists documents (
-    name text, build integer, key text, content blob not null,
-    primary key (name, build, key)
-) without rowid;
-create table if not exists requests (
-    number integer primary key autoincrement, kind text not null, name text not null,
-    partition text not null, position integer not null, side_effects text not null,
-    stop integer not null default {END}, source text not null default '',
-    speed real not null default 0
-);
-"""
-
-_FROM_FORMAT_1: Final = (
-    f"alter table requests add column stop integer not null default {END}",
-    "alter table requests add column source text not null default ''",
-    "alter table requests add column speed real not null default 0",
-)
-_FROM_FORMAT_2: Final = ("alter table failing add column is_skipped integer not null default 0",)
-"""Positions are kept over these: without it, handlers would handle all their events again."""
-
-_STEPS: Final = {1: (*_FROM_FORMAT_1, *_FROM_FORMAT_2), 2: _FROM_FORMAT_2}
-"""What brings the tables of an earlier format up to this one."""
 
 _IS_SHADOW: Final = (
     "(select 1 from processors p where p.kind='shadow' "
@@ -135,15 +89,15 @@ class SqliteState:
     @property
     def _db(self) -> sqlite3.Connection:
         if self._opened is None:
-            self._opened = _connect(self._path)
+            self._opened = connect(self._path)
             if self._store_id:
-                _claim(self._opened, self._store_id)
+                claim(self._opened, self._store_id)
         return self._opened
 
     @_says_why
     async def claim(self, store_id: str) -> bool:
         """Bind the state to an event log; clear it, and tell so, if it was another log's."""
-        return _claim(self._db, store_id)
+        return claim(self._db, store_id)
 
     @_says_why
     async def processors(self, name: str = "") -> list[Processor]:
@@ -352,123 +306,6 @@ def _look_of_log(path: Path | None) -> _Look | None:
         return None
     is_old = time.time_ns() - stat.st_mtime_ns > _SURELY_ANOTHER_TICK_NS
     return (stat.st_mtime_ns, stat.st_size, stat.st_ino) if is_old else None
-
-
-def _connect(path: Path | None) -> sqlite3.Connection:
-    try:
-        if path is not None and not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return _open(path or ":memory:")
-    except sqlite3.OperationalError as error:
-        if path is None or error.sqlite_errorcode & 0xFF not in _NOT_WRITABLE:
-            raise
-        return _open_for_reading(path)
-    except sqlite3.DatabaseError:
-        if path is None:
-            raise
-        put_aside(path)
-        return _open(path)
-
-
-def put_aside(path: Path) -> None:
-    """Rename a damaged database with what belongs to it; one put aside before is replaced."""
-    for suffix in ("", "-wal", "-shm"):
-        damaged = path.with_name(f"{path.name}{suffix}")
-        if damaged.exists():
-            damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
-
-
-def _open(path: Path | str) -> sqlite3.Connection:
-    database = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
-    try:
-        _use_wal(database)
-        database.execute("pragma synchronous=normal")
-        if _format(database) != FORMAT:
-            _make(database)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _format(database: sqlite3.Connection) -> int:
-    return int(database.execute("pragma user_version").fetchone()[0])
-
-
-def _make(database: sqlite3.Connection) -> None:
-    """Make the tables, or bring those of another format up to this one, whole or not at all."""
-    with database:
-        database.execute("begin immediate")
-        found = _format(database)
-        if found == FORMAT:
-            # Another process was faster.
-            return
-        if found in _STEPS:
-            for statement in _STEPS[found]:
-                database.execute(statement)
-        elif found:
-            # The state is derived: another version's is dropped, and made anew from the log.
-            _drop_everything(database)
-        for statement in _SCHEMA.split(";"):
-            database.execute(statement)
-        database.execute(f"pragma user_version={FORMAT}")
-
-
-def _use_wal(database: sqlite3.Connection) -> None:
-    """Switch to WAL; while others do so too SQLite says busy at once, without waiting."""
-    end = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            database.execute("pragma journal_mode=wal")
-        except sqlite3.OperationalError as error:
-            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or time.monotonic() >= end:
-                raise
-            time.sleep(SWITCH_AGAIN_S)
-        else:
-            return
-
-
-def _open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open what is in a folder that cannot be written to; nothing at all if nothing is there.
-
-    ``immutable``: SQLite then needs no files beside the database. What a process has not yet
-    moved out of its ``-wal`` file is not seen. (Source: sqlite.org/uri.html, "immutable".)
-    """
-    if not path.exists():
-        return _open(":memory:")
-    uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
-    database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    if _format(database) != FORMAT:
-        database.close()
-        return _open(":memory:")
-    return database
-
-
-def _claim(database: sqlite3.Connection, store_id: str) -> bool:
-    row = database.execute("select value from meta where key='store'").fetchone()
-    if row is not None and row[0] == store_id:
-        return False
-    with database:
-        database.execute("begin immediate")
-        row = database.execute("select value from meta where key='store'").fetchone()
-        if row is not None and row[0] == store_id:
-            return False
-        for table in ("processors", "failing", "documents", "requests"):
-            database.execute(f"delete from {table}")
-        database.execute("insert or replace into meta values ('store', ?)", (store_id,))
-    return row is not None
-
-
-def _drop_everything(database: sqlite3.Connection) -> None:
-    with closing(database.cursor()) as cursor:
-        names = cursor.execute(
-            "select name from sqlite_master where type='table' and name not like 'sqlite_%'"
-        ).fetchall()
-        for (name,) in names:
-            cursor.execute(f'drop table "{name}"')
 
 
 def _processor_row(item: Processor) -> tuple[Any, ...]:

@@ -15,7 +15,8 @@ import msgspec
 import pytest
 
 from dolittle.errors import StateUnavailable
-from dolittle.runtime.sqlite_state import FORMAT, SqliteState
+from dolittle.runtime.sqlite_opening import FORMAT
+from dolittle.runtime.sqlite_state import SqliteState
 from dolittle.runtime.state import (
     Change,
     FailingPartition,
