@@ -28,6 +28,10 @@ def _run(argv: list[str]) -> int:
     from dolittle_cli.handover import hand_over
 
     hand_over(argv, os.environ)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # It was closed (2>&-): what would go there goes nowhere.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     for stream in (sys.stdout, sys.stderr):
         # A terminal that is not UTF-8 shows an escape where it lacks a character.
         if hasattr(stream, "reconfigure"):

@@ -231,3 +231,12 @@ def test_completion_knows_commands_their_commands_and_options(shell: str) -> Non
     assert "projections" in "\n".join(completions(shell, "pro"))
     assert "verify" in "\n".join(completions(shell, "events", "ver"))
     assert "--follow" in "\n".join(completions(shell, "events", "tail", "--fo"))
+
+
+def test_data_comes_where_stderr_is_closed(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m dolittle_cli new application tacos --dry-run 2>&-"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "create     tacos/dolittle.toml" in done.stdout
