@@ -91,8 +91,8 @@ class Segments:
         self._files = files
         self._folder = folder
         self._seed = seed
-        self._all: list[Segment] = []
-        self._bases: list[int] = []
+        self._all: list[Segment]
+        self._bases: list[int]
         self._fds: dict[Path, int] = {}
         self._mutex = threading.Lock()
         self.refresh()

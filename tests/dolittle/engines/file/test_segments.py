@@ -139,8 +139,23 @@ def test_lines_read_on_are_whole_and_as_many_as_fit_into_a_block(tmp_path: Path)
 
 
 def test_an_empty_line_is_a_line(tmp_path: Path) -> None:
-    segments = a_log(tmp_path, (0, b"\n" + LINES[0]))
-    assert segments.lines(0, 1 + len(LINES[0]), 1).next_address == 1
+    files = CountingFiles()
+    segments = a_log(tmp_path, (0, b"\n" + LINES[0] + b"\n"), (1, b"\n"), files=files)
+    end = 1 + len(LINES[0])
+    assert segments.lines(0, end, 1).next_address == 1
+    assert segments.damage(1, "it is so").line == 2
+    files.taken()
+    for address in (end + 1, end + 2):
+        found = segments.lines_before(address, 2)
+        assert (found.address, found.data, found.lines) == (address - 1, b"", [b""])
+    assert [length for _, length in files.taken()] == [2, 1]
+    segments.close()
+
+
+def test_what_was_added_to_a_segment_that_is_sealed_is_not_read(tmp_path: Path) -> None:
+    segments = a_log(tmp_path, (0, LINES[0]), (1, LINES[1]))
+    segment_path(tmp_path, 0).write_bytes(LINES[0] + LINES[1])
+    assert segments.lines(0, 10_000).data + b"\n" == LINES[0]
     segments.close()
 
 
