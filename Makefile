@@ -32,6 +32,7 @@ check: $(VENV)/.ready ## Format, lint, import contracts, strict types
 	$(RUN) -m ruff check .
 	$(VENV)/bin/lint-imports --no-cache
 	$(RUN) -m mypy
+	$(RUN) -m mypy docs/cli_reference.py
 
 fix: $(VENV)/.ready ## Format, and mend what lint can mend
 	$(RUN) -m ruff format .
