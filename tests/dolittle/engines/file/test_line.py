@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from dolittle.engines.file import FileStore
 from dolittle.engines.file import line as line_module
 from dolittle.engines.file.line import (
     Place,
+    answer_of,
+    count_intact,
     decode,
     encode,
     events_of,
+    events_of_all,
     is_intact,
     microseconds,
     seed_of,
@@ -26,6 +30,7 @@ from dolittle.errors import PayloadDoesNotFit
 from dolittle.execution import ExecutionContext
 from dolittle.store import Commit, EventToCommit
 from dolittle.testing.contract import MovableClock, a_commit, an_event
+from tests.dolittle.engines.file.by_hand import a_line
 
 SEED = seed_of("0" * 32)
 TIME = datetime(2026, 11, 24, 11, 20, 0, 123456, tzinfo=UTC)
@@ -199,3 +204,101 @@ def test_some_events_of_a_line_are_the_same_as_all_of_them_chosen() -> None:
     ]
     assert events_of(stored, [1, 3]) == [everything[1], everything[3]]
     assert events_of(stored, []) == []
+
+
+@pytest.mark.parametrize("size", [0, 1800, 2500])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_lines_together_are_intact_if_each_is(size: int, count: int) -> None:
+    content = b'{"a":"%b"}' % (b"x" * size)
+    lines = b"".join(a_line(number, content=content) for number in range(count))[:-1]
+    assert count_intact(lines, SEED) == count
+    assert count_intact(lines, SEED + 1) == 0
+    assert count_intact(lines + b"\n", SEED) == 0
+    assert count_intact(b"\n" + lines, SEED) == 0
+    assert count_intact(lines[:-1], SEED) == 0
+    for place in (0, 7, 8, 15, 16, len(lines) // 2, len(lines) - 1):
+        flipped = bytearray(lines)
+        flipped[place] ^= 32
+        assert count_intact(bytes(flipped), SEED) == 0, place
+    assert count_intact(b"", SEED) == 0
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_long_lines_are_checked_without_a_copy(count: int) -> None:
+    lines = b"".join(a_line(0, content=b'{"a":"%b"}' % (b"x" * 50_000)) for _ in range(count))
+    lines = lines[:-1]
+    tracemalloc.start()
+    assert count_intact(lines, SEED) == count
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 10_000
+
+
+def test_what_is_answered_is_what_is_read_later() -> None:
+    context = ExecutionContext(
+        correlation="c", causation="one/0", version="1", environment="e", claims={"a": "b"}
+    )
+    public = EventToCommit("Paid", "Table 1", b'{"b":2}', 2, True, "Bill")
+    commits = [
+        Commit("one", (public,), context),
+        Commit("two", (an_event(), public, an_event("T", "s", b'{"c":3}')), context),
+        a_commit(id="three"),
+    ]
+    stored = [
+        store(commit, Place(5 * number, 5 * number, TIME), range(7, 7 + len(commit.events)))
+        for number, commit in enumerate(commits)
+    ]
+    read = [decode(encode(each, SEED)[:-1]) for each in stored]
+    every = events_of_all(read)
+    assert every == [event for each in read for event in events_of(each)]
+    for commit, each, found in zip(commits, stored, read, strict=True):
+        answer = answer_of(commit, each)
+        assert list(answer.events) == events_of(found)
+        assert answer.next_position == each.position + len(commit.events)
+        assert not answer.is_repeat
+    said = [
+        (e.position, e.index, e.type_id, e.generation, e.source, e.aggregate, e.version, e.public)
+        for e in every
+    ]
+    assert said == [
+        (0, 0, "Paid", 2, "Table 1", "Bill", 7, True),
+        (5, 0, "DishPrepared", 1, "Dolittle Tacos", "", 7, False),
+        (6, 1, "Paid", 2, "Table 1", "Bill", 8, True),
+        (7, 2, "T", 1, "s", "", 9, False),
+        (10, 0, "DishPrepared", 1, "Dolittle Tacos", "", 7, False),
+    ]
+    assert [event.content for event in every[1:4]] == [event.content for event in commits[1].events]
+    assert {type(event.content) for event in every} == {bytes}
+    header = every[0].commit
+    assert (header.id, header.time, header.correlation, header.causation) == (
+        "one",
+        TIME,
+        "c",
+        "one/0",
+    )
+    assert (header.version, header.environment, header.claims) == ("1", "e", {"a": "b"})
+    assert (every[-1].commit.id, every[-1].commit.correlation) == ("three", "three")
+
+
+def test_there_is_a_version_for_each_event() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        store(a_commit(), Place(0, 0, TIME), [])
+    with pytest.raises(ValueError, match="zip"):
+        answer_of(a_commit(), decode(a_line(0, events=2)[:-1]))
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        ExecutionContext(version="1"),
+        ExecutionContext(environment="e"),
+        ExecutionContext(handler="Waiter"),
+        ExecutionContext(claims={"a": "b"}),
+    ],
+)
+def test_one_member_of_the_context_is_enough_to_be_kept(context: ExecutionContext) -> None:
+    commit = Commit("one", (an_event(),), context)
+    (event,) = events_of(decode(encode(store(commit, Place(0, 0, TIME), [0]), SEED)[:-1]))
+    header = event.commit
+    assert (header.version, header.environment) == (context.version, context.environment)
+    assert (header.handler, header.claims) == (context.handler, context.claims)
