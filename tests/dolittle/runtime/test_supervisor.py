@@ -172,6 +172,20 @@ async def test_a_change_swaps_the_process(raise_stage: Callable[..., Stage]) -> 
     assert not is_alive(before)
 
 
+async def test_of_two_saves_within_a_second_the_second_is_served(
+    raise_stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    stage = raise_stage()
+    await stage.told(Serving)
+    api = stage.project / "kitchen" / "api.py"
+    for answer in ("one", "two"):
+        stage.save(PID_API.replace("str(os.getpid())", repr(answer)), "api.py")
+        os.utime(api, (1_700_000_000, 1_700_000_000))
+        await stage.told(Serving)
+        assert await stage.get("/") == answer
+
+
 async def test_no_connection_is_refused_while_processes_are_swapped(
     raise_stage: Callable[..., Stage],
 ) -> None:
