@@ -30,6 +30,7 @@ Status = Literal[
     "unreadable",
     "passed",
     "starts later",
+    "began later",
     "not handled",
     "not declared",
 ]
@@ -43,6 +44,7 @@ GETS: Final[Mapping[Status, bool | None]] = {
     "unreadable": False,
     "passed": None,
     "starts later": False,
+    "began later": False,
     "not handled": False,
     "not declared": False,
 }
@@ -155,9 +157,13 @@ def judge(
     if row is not None:
         return _held(item, row, event)
     if event.position < position:
-        if starts_now:
+        began = standing.processor.began if standing.processor else None
+        if starts_now and began is None:
             why = 'it is past it; it has handled it unless it first ran later (start_from="now")'
             return replace(item, status="passed", why=why)
+        if began is not None and event.position < began:
+            why = f'it began at position {began} (start_from="now"); a replay can go further back'
+            return replace(item, status="began later", why=why)
         return replace(item, status="handled", why=_done(declaration, method, partition))
     if unread:
         return replace(item, status="unreadable", why=f"it will fail there: {unread}")

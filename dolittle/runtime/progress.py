@@ -125,7 +125,8 @@ class Progress:
     async def status(self, name: str) -> ProcessorStatus:
         """Return how far a handler or projection has got.
 
-        ``behind`` is counted up to 10,000 events.
+        ``behind`` is counted up to 10,000 events; a handler that is yet to begin, and begins with
+        what comes then, has none.
 
         Raises:
             Unknown: There is no such handler or projection.
@@ -135,7 +136,10 @@ class Progress:
         current = active(builds)
         latest = newest(builds)
         position = current.position if current else 0
-        behind = await self._count(Selection(start=position, types=frozenset(declaration.methods)))
+        behind = 0
+        if current is not None or getattr(declaration, "start_from", "beginning") != "now":
+            types = frozenset(declaration.methods)
+            behind = await self._count(Selection(start=position, types=types))
         failing = [
             row
             for row in await self.state.failing(declaration.id)

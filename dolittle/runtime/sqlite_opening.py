@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from dolittle.store import END
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 BUSY_TIMEOUT_S: Final = 5.0
 """How long one process waits for another one's transaction."""
 
@@ -23,7 +23,7 @@ _SCHEMA: Final = f"""
 create table if not exists meta (key text primary key, value text not null) without rowid;
 create table if not exists processors (
     name text, build integer, kind text not null, is_active integer not null,
-    position integer not null, fingerprint text not null, replay blob,
+    position integer not null, fingerprint text not null, replay blob, began integer,
     primary key (name, build)
 ) without rowid;
 create table if not exists failing (
@@ -51,9 +51,14 @@ _FROM_FORMAT_1: Final = (
     "alter table requests add column speed real not null default 0",
 )
 _FROM_FORMAT_2: Final = ("alter table failing add column is_skipped integer not null default 0",)
+_FROM_FORMAT_3: Final = ("alter table processors add column began integer",)
 """Positions are kept over these: without it, handlers would handle all their events again."""
 
-_STEPS: Final = {1: (*_FROM_FORMAT_1, *_FROM_FORMAT_2), 2: _FROM_FORMAT_2}
+_STEPS: Final = {
+    1: (*_FROM_FORMAT_1, *_FROM_FORMAT_2, *_FROM_FORMAT_3),
+    2: (*_FROM_FORMAT_2, *_FROM_FORMAT_3),
+    3: _FROM_FORMAT_3,
+}
 """What brings the tables of an earlier format up to this one."""
 
 

@@ -39,7 +39,7 @@ _IS_SHADOW: Final = (
     "and p.name={table}.name and p.build={table}.build)"
 )
 
-_SAVE_PROCESSOR: Final = "insert or replace into processors values (?,?,?,?,?,?,?)"
+_SAVE_PROCESSOR: Final = "insert or replace into processors values (?,?,?,?,?,?,?,?)"
 _SAVE_FAILING: Final = "insert or replace into failing values (?,?,?,?,?,?,?,?,?,?,?)"
 _SAVE_DOCUMENT: Final = "insert or replace into documents values (?,?,?,?)"
 _DELETE_DOCUMENT: Final = "delete from documents where name=? and build=? and key=?"
@@ -103,8 +103,8 @@ class SqliteState:
     async def processors(self, name: str = "") -> list[Processor]:
         """Return all processors, or the builds of one, by name and build."""
         rows = self._db.execute(
-            "select name, kind, build, is_active, position, fingerprint, replay from processors "
-            "where ?='' or name=? order by name, build",
+            "select name, kind, build, is_active, position, fingerprint, replay, began "
+            "from processors where ?='' or name=? order by name, build",
             (name, name),
         )
         return [
@@ -116,6 +116,7 @@ class SqliteState:
                 position=row[4],
                 fingerprint=row[5],
                 replay=msgspec.json.decode(row[6], type=Replay | None),
+                began=row[7],
             )
             for row in rows
         ]
@@ -317,6 +318,7 @@ def _processor_row(item: Processor) -> tuple[Any, ...]:
         item.position,
         item.fingerprint,
         msgspec.json.encode(item.replay),
+        item.began,
     )
 
 

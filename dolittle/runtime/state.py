@@ -56,6 +56,9 @@ class Processor(msgspec.Struct, frozen=True):
         fingerprint: Of the projection's code that made the documents; empty for handlers. For a
             shadow a slash and the digest of the whole package follow: a shadow is to show what
             the code as it is now makes, also what the projection calls elsewhere.
+        began: Of a handler: the first event that was its own, which for one with
+            ``start_from="now"`` is where the log ended when it first ran. A replay from further
+            back moves it there. ``None``: the state is from before this was kept.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Processor(msgspec.Struct, frozen=True):
     position: Position = START
     fingerprint: str = ""
     replay: Replay | None = None
+    began: Position | None = None
 
 
 class FailingPartition(msgspec.Struct, frozen=True):

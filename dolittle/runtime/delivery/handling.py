@@ -16,6 +16,7 @@ from dolittle.handlers import EventHandlerDeclaration
 from dolittle.runtime.delivery.calls import TURN_EVENTS_MAX, Calls, Work
 from dolittle.runtime.delivery.pacing import Held
 from dolittle.runtime.delivery.replays import (
+    began_after,
     begun_replay,
     ended,
     is_over,
@@ -137,7 +138,7 @@ class HandlerLoop:
         else:
             now = self._declaration.start_from == "now"
             start = await self._around.store.head() if now else START
-            self._processor = Processor(self.name, "handler", position=start)
+            self._processor = Processor(self.name, "handler", position=start, began=start)
             await state.save(Change(self._processor))
         self._saved = self._processor
         self._read = self._processor.position
@@ -329,12 +330,13 @@ class HandlerLoop:
 
     def _move(self) -> None:
         position = next(iter(self._unfinished), self._read)
-        replay = self._processor.replay
+        replay, began = self._processor.replay, self._processor.began
         if replay is not None and is_over(replay, position, self._waiting()):
+            began = began_after(replay, began)
             replay = None
         if (position, replay) != (self._processor.position, self._processor.replay):
             self._processor = msgspec.structs.replace(
-                self._processor, position=position, replay=replay
+                self._processor, position=position, replay=replay, began=began
             )
 
     def _waiting(self) -> dict[str, Position]:

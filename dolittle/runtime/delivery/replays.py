@@ -85,6 +85,18 @@ def ended(replay: Replay) -> Replay:
     return msgspec.structs.replace(replay, stop=START, speed=0.0)
 
 
+def began_after(replay: Replay, began: Position | None) -> Position | None:
+    """Return which event is a handler's first one of its own, once a replay is through.
+
+    Args:
+        replay: What was handled again.
+        began: What it was before; ``None`` where that was not kept.
+    """
+    if began is None or replay.source or not replay.start < began <= replay.stop:
+        return began
+    return replay.start
+
+
 def is_over(replay: Replay, position: Position, failing: Mapping[str, Position]) -> bool:
     """Tell whether nothing is left to repeat, neither ahead nor in a failing partition."""
     return position >= replay.until and not any(

@@ -150,6 +150,9 @@ async def make_plan(microservice: Microservice, wish: Wish) -> Plan:
     builds = await state.processors(declaration.id)
     current = active(builds)
     start, bound = await _bounds(store, wish)
+    if not wish.has_start and current is not None and current.began is not None:
+        # What came before it began was never its own; only who says so has it handled.
+        start = max(start, min(current.began, bound))
     stop = await store.head()
     if wish.kind == "handler":
         stop = min(bound, _handled(declaration.name, current, start))

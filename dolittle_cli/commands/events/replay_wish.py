@@ -87,6 +87,7 @@ class Wish:
         source: Empty: of every event source.
         speed: As of :func:`parse_speed`.
         side_effects: Names of side-effect methods to be called.
+        has_start: Whether a start was named.
     """
 
     kind: str
@@ -96,6 +97,7 @@ class Wish:
     source: str
     speed: float
     side_effects: tuple[str, ...]
+    has_start: bool = False
 
     @classmethod
     def parse(
@@ -127,6 +129,7 @@ class Wish:
             source=source,
             speed=parse_speed(speed),
             side_effects=tuple(side_effects),
+            has_start=start is not None,
         )
         if projection:
             wish.check_whole(start, stop)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from dolittle import Microservice, event_handler, event_type, handles, on, projection, side_effect
@@ -92,6 +94,13 @@ async def settle(service: Microservice, *names: str) -> None:
         await service.wait_until_seen(name, last)
 
 
+async def begun(service: Microservice, name: str) -> None:
+    """Wait until a handler has begun, at what was then the end of the log."""
+    async with asyncio.timeout(20):
+        while not (await service.processor_status(name)).is_started:
+            await asyncio.sleep(0.005)
+
+
 async def test_what_has_never_run_gets_the_event_once_it_does(open_service: Open) -> None:
     async with open_service(
         DishPrepared, OrderTaken, DishHandler, OrderHandler, NewHandler, DishCounter, deliver=False
@@ -113,14 +122,34 @@ async def test_what_has_never_run_gets_the_event_once_it_does(open_service: Open
 async def test_what_is_past_the_event_has_handled_it(open_service: Open) -> None:
     declared = (DishPrepared, OrderTaken, DishHandler, NewHandler, DishCounter)
     async with open_service(*declared) as service:
+        await begun(service, "NewHandler")
         await service.commit(DishPrepared(dish="Taco"), source="Bar")
         await settle(service, "DishHandler", "NewHandler", "DishCounter")
         found = await explained(service, 0)
     assert found["DishHandler"].status == "handled"
     assert found["DishCounter"].status == "handled"
     assert "'Taco'" in found["DishCounter"].why
-    # The state does not remember where it began.
-    assert (found["NewHandler"].status, found["NewHandler"].gets) == ("passed", None)
+    assert found["NewHandler"].status == "handled"
+
+
+async def test_what_came_before_a_handler_began_was_never_its_own(open_service: Open) -> None:
+    async with open_service(DishPrepared, OrderTaken, ephemeral=False) as service:
+        await service.commit(DishPrepared(dish="Taco"), source="Bar")
+    declared = (DishPrepared, OrderTaken, NewHandler)
+    async with open_service(*declared, ephemeral=False) as service:
+        await begun(service, "NewHandler")
+        await service.commit(DishPrepared(dish="Nachos"), source="Bar")
+        await settle(service, "NewHandler")
+        before = (await explained(service, 0))["NewHandler"]
+        after = (await explained(service, 1))["NewHandler"]
+        [processor] = await service.state.processors("NewHandler")
+        await service.state.save(Change(msgspec.structs.replace(processor, began=None)))
+        unknown = (await explained(service, 0))["NewHandler"]
+    assert (before.status, before.gets) == ("began later", False)
+    assert "it began at position 1" in before.why
+    assert (after.status, after.gets) == ("handled", True)
+    # The state is from before it was kept.
+    assert (unknown.status, unknown.gets) == ("passed", None)
 
 
 async def test_an_event_behind_the_position_waits_and_tells_how_many_come_first(

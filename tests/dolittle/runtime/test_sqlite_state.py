@@ -114,6 +114,7 @@ async def test_positions_and_requests_are_kept_when_the_format_moves_on(path: Pa
         for column in ("stop", "source", "speed"):
             database.execute(f"alter table requests drop column {column}")
         database.execute("alter table failing drop column is_skipped")
+        database.execute("alter table processors drop column began")
         database.execute("pragma user_version=1")
     database.close()
     state = SqliteState(path)
@@ -133,6 +134,7 @@ async def test_what_fails_is_kept_when_the_format_moves_on_from_the_second(path:
     await before.close()
     with sqlite3.connect(path) as database:
         database.execute("alter table failing drop column is_skipped")
+        database.execute("alter table processors drop column began")
         database.execute("pragma user_version=2")
     database.close()
     state = SqliteState(path)
@@ -141,6 +143,23 @@ async def test_what_fails_is_kept_when_the_format_moves_on_from_the_second(path:
     skipped = [msgspec.structs.replace(row, is_skipped=True) for row in rows]
     await state.save(Change(Processor("Announcer", "handler"), failing=skipped))
     assert await state.failing() == skipped
+    await state.close()
+
+
+async def test_where_a_handler_began_is_kept_and_was_not_before_the_fourth_format(
+    path: Path,
+) -> None:
+    await (await filled(path)).close()
+    with sqlite3.connect(path) as database:
+        database.execute("alter table processors drop column began")
+        database.execute("pragma user_version=3")
+    database.close()
+    state = SqliteState(path)
+    [known] = await state.processors()
+    assert (known.position, known.began) == (5, None)
+    later = Processor("Later", "handler", position=7, began=6)
+    await state.save(Change(later))
+    assert await state.processors("Later") == [later]
     await state.close()
 
 

@@ -354,7 +354,62 @@ async def test_a_handler_that_starts_now_leaves_out_what_was_before(open_service
     async with open_service(handler, DishPrepared, ephemeral=False) as service:
         last = await prepare(service, "d")
         await service.wait_until_seen("Announcer", last)
+        [processor] = await service.state.processors("Announcer")
     assert kitchen.dishes() == ["c", "d"]
+    assert (processor.began, processor.position) == (2, 4)
+
+
+async def test_a_handler_that_is_yet_to_start_now_does_not_lag(open_service) -> None:
+    handler = handler_for(Kitchen(), start_from="now")
+    async with open_service(handler, DishPrepared, deliver=False) as service:
+        await prepare(service, "ab")
+        status = await service.processor_status("Announcer")
+    assert (status.is_started, status.behind) == (False, 0)
+
+
+async def begun(service: Microservice, name: str) -> None:
+    """Wait until a handler has begun, at what was then the end of the log."""
+    async with asyncio.timeout(20):
+        while not (await service.processor_status(name)).is_started:
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize(
+    ("request_", "began"),
+    [
+        (Request("replay", "Announcer", position=0), 0),
+        (Request("replay", "Announcer", position=1), 1),
+        (Request("replay", "Announcer", position=0, stop=1), 2),
+        (Request("replay", "Announcer", position=0, source="Tacos"), 2),
+        (Request("replay", "Announcer", position=3), 2),
+    ],
+    ids=["from the start", "from between", "not as far", "one source", "later"],
+)
+async def test_a_replay_of_all_that_came_before_moves_where_a_handler_began(
+    open_service, request_: Request, began: int
+) -> None:
+    handler = handler_for(Kitchen(), start_from="now")
+    async with open_service(DishPrepared, ephemeral=False) as service:
+        await prepare(service, "ab")
+    async with open_service(handler, DishPrepared, ephemeral=False) as service:
+        await begun(service, "Announcer")
+        last = await prepare(service, "cd")
+        await service.wait_until_seen("Announcer", last)
+        await service.request(request_)
+
+        async def is_through() -> bool:
+            [processor] = await service.state.processors("Announcer")
+            return (
+                not await service.state.requests()
+                and processor.replay is None
+                and processor.position == last + 1
+            )
+
+        async with asyncio.timeout(20):
+            while not await is_through():
+                await asyncio.sleep(0.01)
+        [processor] = await service.state.processors("Announcer")
+    assert processor.began == began
 
 
 async def test_nothing_is_handled_twice_over_a_clean_restart(open_service) -> None:

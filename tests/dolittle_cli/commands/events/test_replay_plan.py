@@ -84,6 +84,21 @@ def test_the_plan_tells_range_source_and_speed(
     assert (plan["source"], plan["speed"], plan["to"]) == ("Bar", 0.5, 2)
 
 
+def test_a_handler_is_replayed_from_where_it_began_unless_a_start_is_named(
+    served: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def begin_at(position: int) -> None:
+        async with Microservice.open(served, deliver=False) as microservice:
+            processor = Processor("DishHandler", "handler", position=3, began=position)
+            await microservice.state.save(Change(processor))
+
+    asyncio.run(begin_at(1))
+    for words, start, events in (([], 1, 2), (["--from", "start"], 0, 3), (["--from", "2"], 2, 1)):
+        assert main([*REPLAY, *words, "--dry-run", "--json"]) == 0
+        plan = json.loads(capsys.readouterr().out)
+        assert (plan["from"], plan["events"]) == (start, events)
+
+
 def test_a_source_without_events_leaves_nothing_to_replay(
     served: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
