@@ -117,7 +117,8 @@ class LiveStatistics:
             return
         rows = table.rows[: len(table.rows) - (len(table.rows) > 1)]
         types = ", ".join(
-            f"{prefix}{row[0]} {row[1]}" for prefix, row in zip(table.prefixes, rows, strict=False)
+            f"{prefix.rstrip(' |')} {row[0]} {row[1]}".strip()
+            for prefix, row in zip(table.prefixes, rows, strict=False)
         )
         anew = f", {total.events - self._told:,} of them new" if self._told else ""
         self._told = total.events
