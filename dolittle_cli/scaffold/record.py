@@ -15,6 +15,9 @@ from dolittle_cli.scaffold.request import Answer, Request
 
 FOLDER: Final = ".dolittle-manifest"
 FORMAT: Final = 1
+RENAME: Final = "dolittle rename "
+"""How the command of a renaming begins: ``dolittle rename KIND OLD NEW``."""
+
 RECORD_BYTES_MAX: Final = 16 * 1024 * 1024
 """A record that is larger is no record of ours."""
 

@@ -16,19 +16,16 @@ from dolittle_cli.scaffold.merge import merge
 from dolittle_cli.scaffold.names import check_class_name, snake
 from dolittle_cli.scaffold.plan import Action, FileAction, Generated, Kept, Plan, read_text
 from dolittle_cli.scaffold.project import Project, open_project
-from dolittle_cli.scaffold.record import FileRecord, Record, slug_of
+from dolittle_cli.scaffold.record import RENAME, FileRecord, Record, slug_of
 from dolittle_cli.scaffold.references import module_of, python_files
 from dolittle_cli.scaffold.renaming import Renaming, mentions, renamed
 from dolittle_cli.scaffold.request import ID, PROJECTS, Request, plan_once
 from dolittle_cli.scaffold.source import FOLDERS, DeclaredClass
-from dolittle_cli.scaffold.stored_id import with_stored_id
+from dolittle_cli.scaffold.stored_id import HAVE_ID, with_stored_id
 from dolittle_cli.scaffold.tidy import find_ruff
 
 MENTIONS_MAX: Final = 20
 """How many places are named that were not touched."""
-
-HAVE_ID: Final = frozenset({"event", "aggregate", "handler", "projection"})
-"""The kinds that are stored under an id."""
 
 
 def plan_rename(project: Project, manifest: Manifest, kind: str, old: str, new: str) -> Plan:
@@ -91,6 +88,7 @@ class _Text:
 
     Attributes:
         base: What the next merge begins with; ``None``: no template made the file.
+        base_before: What it began with before.
         owner: The key of the thing that it belongs to then.
         is_rendered: Whether it reads as generated with the new name.
     """
@@ -99,6 +97,7 @@ class _Text:
     after: str
     path: str
     base: Generated | None = None
+    base_before: str = ""
     owner: str = ""
     is_rendered: bool = False
 
@@ -157,7 +156,7 @@ class _Rename:
         return Record(
             self._manifest.next_number(),
             slug_of("rename", self._kind, self._old, self._new),
-            f"dolittle rename {self._kind} {self._old} {self._new}",
+            f"{RENAME}{self._kind} {self._old} {self._new}",
             dolittle.__version__,
             things,
             files,
@@ -228,7 +227,8 @@ class _Rename:
         is_same = file.base == text.before
         base = text.after if is_same else self._renamed(path, file.base)
         made = Generated(base, file.template, file.digest)
-        return replace(text, base=made, owner=self._request(thing.request).key)
+        owner = self._request(thing.request).key
+        return replace(text, base=made, base_before=file.base, owner=owner)
 
     def _render_again(self) -> None:
         """Let what nobody has changed read as if it had been generated with the new name."""
@@ -254,7 +254,7 @@ class _Rename:
                     before = read_text(self._project.root, path) or ""
                     made = will_be[place]
                     self._files[path] = _Text(
-                        before, made.text, place, made, now.key, is_rendered=True
+                        before, made.text, place, made, owner=now.key, is_rendered=True
                     )
                 elif path in self._files and path in was:
                     self._move_base(path, thing.files[path].base, was[path], will_be[place])
@@ -297,6 +297,9 @@ class _Rename:
             base = text.base
             if base is not None and base.text == text.after:
                 base = replace(base, text=tidy)
+            elif base is not None:
+                # As its owner's text is sorted and broken, or each later merge would sort it back.
+                base = replace(base, text=ruff.tidied(text.path, text.base_before, base.text))
             self._files[path] = replace(text, after=tidy, base=base)
 
     def _name_mentions(self) -> None:

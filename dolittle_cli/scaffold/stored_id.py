@@ -12,6 +12,9 @@ from dolittle_cli.scaffold.types import python_text
 DECORATORS: Final = frozenset({"event_type", "aggregate_root", "event_handler", "projection"})
 """The decorators whose first argument is the id that is stored."""
 
+HAVE_ID: Final = frozenset({"event", "aggregate", "handler", "projection"})
+"""The kinds that are stored under an id."""
+
 
 def with_stored_id(text: str, name: str, stored_id: str) -> str:
     """Return a module in which a class says the id that it is stored under.

@@ -14,13 +14,12 @@ from dolittle_cli.scaffold.merge import has_markers
 from dolittle_cli.scaffold.microservice import plan_project_again
 from dolittle_cli.scaffold.plan import Action, FileAction, Generated, Kept, Plan, read_text
 from dolittle_cli.scaffold.project import Project, open_project
-from dolittle_cli.scaffold.record import FileRecord, Record, slug_of
+from dolittle_cli.scaffold.record import RENAME, FileRecord, Record, slug_of
 from dolittle_cli.scaffold.render import render, template_digest
 from dolittle_cli.scaffold.request import PROJECTS, TEMPLATES, plan_once
 from dolittle_cli.scaffold.settle import Ask, settle_one
 
 COMMAND: Final = "dolittle update"
-RENAME: Final = "dolittle rename "
 PACKAGE_TEMPLATE: Final = "/package.py.jinja"
 """How the template of a package's ``__init__.py`` is called, for every kind."""
 
@@ -160,13 +159,19 @@ class _Update:
         if made.text("template"):
             raise CommandLineError("it was made with a template of its own, see copier update")
         if made.kind in PROJECTS:
-            plan = plan_project_again(self._root, made)
-        else:
-            if self._project is None:
-                self._project = open_project(self._root)
-            plan = plan_once(self._project, made)
-        found = {item.path: item.generated for item in plan.files if item.generated is not None}
-        return {**found, **self._packages(thing)}
+            return self._renamed_since(_generated(plan_project_again(self._root, made)))
+        if self._project is None:
+            self._project = open_project(self._root)
+        plan = plan_once(self._project, made)
+        return {**_generated(plan), **self._packages(thing)}
+
+    def _renamed_since(self, generated: Mapping[str, Generated]) -> Mapping[str, Generated]:
+        if not any(item.command.startswith(RENAME) for item in self._manifest.records):
+            return generated
+        from dolittle_cli.scaffold.renamed_since import renamed_since
+
+        package = open_project(self._root).package
+        return renamed_since(self._root, package, self._manifest, generated)
 
     def _packages(self, thing: Thing) -> dict[str, Generated]:
         """Return the packages that came with a thing; a plan leaves out those that are there."""
@@ -225,6 +230,10 @@ class _Update:
         else:
             reason = "is no longer generated, and stays: it was changed"
             self._kept.append(Kept(path, reason))
+
+
+def _generated(plan: Plan) -> dict[str, Generated]:
+    return {item.path: item.generated for item in plan.files if item.generated is not None}
 
 
 def _digest(template: str, root: Path | None) -> str:

@@ -239,8 +239,8 @@ def test_a_renamed_thing_is_updated_under_its_new_name(shop: Path) -> None:
     assert not (shop / CONFLICT).exists()
 
 
-def test_a_renamed_thing_of_the_example_is_left_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_renamed_thing_of_the_example_is_updated_under_its_new_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(render.templates_folder(), tmp_path / "templates")
     grow_older(tmp_path / "templates")
@@ -248,17 +248,21 @@ def test_a_renamed_thing_of_the_example_is_left_as_it_is(
         patch.setattr(render, "templates_folder", lambda: tmp_path / "templates")
         words = ["new", "microservice", "bar", "--example", "kitchen", "--into", str(tmp_path)]
         assert main(words) == 0
-    monkeypatch.chdir(tmp_path / "bar")
+    project = tmp_path / "bar"
+    monkeypatch.chdir(project)
     assert main(["rename", "event", "DishPrepared", "DishServed"]) == 0
+    assert main(["rename", "event", "DishServed", "DishBrought"]) == 0
     assert main(["remove", "projection", "DishCounter"]) == 0
-    before = (tmp_path / "bar/bar/events/dish_served.py").read_text()
-    capsys.readouterr()
+    before = everything_in(project)
     assert main(["update"]) == 0
-    assert "bar/events/dish_served.py was renamed, and is left" in capsys.readouterr().err
-    assert (tmp_path / "bar/bar/events/dish_served.py").read_text() == before
-    assert not (tmp_path / "bar/bar/events/dish_prepared.py").exists()
-    assert not (tmp_path / "bar/bar/projections/dish_counter.py").exists()
-    assert OLD not in (tmp_path / "bar/README.md").read_text()
+    after = everything_in(project)
+    assert after.keys() == before.keys()
+    for path, text in before.items():
+        old = f"{OLD}: ".encode()
+        if path.endswith(".py"):
+            assert after[path] == text.replace(old, b""), path
+    assert OLD not in (project / "README.md").read_text()
+    assert '@event_type("DishPrepared"' in (project / "bar/events/dish_brought.py").read_text()
 
 
 def test_what_is_no_longer_generated_goes_unless_its_owner_changed_it(
