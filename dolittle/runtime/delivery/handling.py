@@ -14,6 +14,7 @@ import msgspec
 
 from dolittle.handlers import EventHandlerDeclaration
 from dolittle.runtime.delivery.calls import TURN_EVENTS_MAX, Calls, Work
+from dolittle.runtime.delivery.failing import FailingPartitions
 from dolittle.runtime.delivery.pacing import Held
 from dolittle.runtime.delivery.replays import (
     began_after,
@@ -25,7 +26,7 @@ from dolittle.runtime.delivery.replays import (
     is_tried_again,
     may_pass_over,
 )
-from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
+from dolittle.runtime.delivery.surroundings import Surroundings, first_of
 from dolittle.runtime.state import Change, FailingPartition, Processor, Request
 from dolittle.store import START, CommittedEvent, Page, Position, Selection
 
@@ -56,8 +57,7 @@ class HandlerLoop:
         self._types = frozenset(declaration.methods)
         self._processor = Processor(declaration.id, "handler")
         self._saved = self._processor
-        self._failing: dict[str, FailingPartition] = {}
-        self._unsaved: set[str] = set()
+        self._failing = FailingPartitions(declaration.id, around)
         self._read: Position = START
         self._pages: AsyncIterator[Page] | None = None
         self._held = Held(around.clock)
@@ -125,7 +125,7 @@ class HandlerLoop:
             elif request.kind == "stop":
                 await self._stop_replay()
             else:
-                self._retry_or_skip(request)
+                self._failing.retry_or_skip(request)
             await self._save()
             await self._around.state.finish_request(request.number)
             self._requests.popleft()
@@ -142,7 +142,7 @@ class HandlerLoop:
             await state.save(Change(self._processor))
         self._saved = self._processor
         self._read = self._processor.position
-        self._failing = {row.partition: row for row in await state.failing(self.name)}
+        self._failing.load(await state.failing(self.name))
         self._around.progressed.notify()
 
     # Reading
@@ -231,9 +231,9 @@ class HandlerLoop:
 
     def _is_blocked(self) -> bool:
         """Tell whether an unpartitioned handler waits at a failing event."""
-        if self._declaration.partitioned or WHOLE not in self._failing:
+        row = self._failing.get(WHOLE)
+        if self._declaration.partitioned or row is None:
             return False
-        row = self._failing[WHOLE]
         return bool(self._unfinished) or row.is_parked or row.retry_at > self._around.clock.now()
 
     # Handling
@@ -255,7 +255,7 @@ class HandlerLoop:
             self._wake.set()
 
     async def _run_some(self, works: deque[Work]) -> None:
-        if self._is_skipped(works[0]):
+        if self._failing.is_skipped(works[0]):
             self._finish(works.popleft(), None)
             self._move()
             return
@@ -273,10 +273,6 @@ class HandlerLoop:
     def _has_halted(self) -> bool:
         return self._is_halted
 
-    def _is_skipped(self, work: Work) -> bool:
-        row = self._failing.get(work.partition)
-        return row is not None and row.leaves_out(work.event.position)
-
     def _finish(self, work: Work, error: BaseException | None) -> None:
         if error is not None:
             self._fail(work, error)
@@ -287,7 +283,7 @@ class HandlerLoop:
 
     def _fail(self, work: Work, error: BaseException) -> None:
         partition = work.partition
-        self._note(work, error)
+        self._failing.note(work, error)
         if not self._declaration.partitioned:
             self._lanes.get(WHOLE, deque()).clear()
             self._unfinished.clear()
@@ -303,35 +299,16 @@ class HandlerLoop:
                 self._unfinished.pop(item.event.position, None)
         self._move()
 
-    def _note(self, work: Work, error: BaseException) -> None:
-        earlier = self._failing.get(work.partition)
-        row = self._around.failed(
-            earlier,
-            name=self.name,
-            build=1,
-            partition=work.partition,
-            event=work.event,
-            error=error,
-        )
-        if earlier is not None and earlier.leaves_out(row.position):
-            # It was in hand when a person said to leave it out.
-            now = self._around.clock.now()
-            row = msgspec.structs.replace(row, retry_at=now, is_parked=False, is_skipped=True)
-        self._failing[work.partition] = row
-        self._unsaved.add(work.partition)
-
     def _recover(self, partition: str) -> None:
-        del self._failing[partition]
-        self._unsaved.add(partition)
+        self._failing.recover(partition)
         self._move()
-        log.info("%s goes on with partition %r", self.name, partition)
 
     # Position
 
     def _move(self) -> None:
         position = next(iter(self._unfinished), self._read)
         replay, began = self._processor.replay, self._processor.began
-        if replay is not None and is_over(replay, position, self._waiting()):
+        if replay is not None and is_over(replay, position, self._failing.waiting()):
             began = began_after(replay, began)
             replay = None
         if (position, replay) != (self._processor.position, self._processor.replay):
@@ -339,25 +316,16 @@ class HandlerLoop:
                 self._processor, position=position, replay=replay, began=began
             )
 
-    def _waiting(self) -> dict[str, Position]:
-        """Return where each failing partition waits."""
-        return {partition: row.position for partition, row in self._failing.items()}
-
     async def _save(self) -> None:
-        if self._processor == self._saved and not self._unsaved:
+        if self._processor == self._saved and self._failing.is_saved:
             return
-        processor, unsaved = self._processor, self._unsaved
-        change = Change(
-            processor,
-            failing=[self._failing[p] for p in unsaved if p in self._failing],
-            recovered=[p for p in unsaved if p not in self._failing],
-        )
-        self._unsaved = set()
+        processor = self._processor
+        change, partitions = self._failing.change(processor)
         try:
             await self._around.state.save(change)
         except BaseException:
             # A position that is saved later must not pass a failing partition that was not.
-            self._unsaved |= unsaved
+            self._failing.not_saved(partitions)
             raise
         self._saved = processor
         self._around.progressed.notify()
@@ -368,12 +336,12 @@ class HandlerLoop:
         if not self._declaration.partitioned or self._is_halted:
             return
         now = self._around.clock.now()
-        for partition, row in self._failing.items():
+        for row in self._failing:
             if len(self._retries) >= RETRIES_MAX:
                 break
             is_due = not row.is_parked and row.retry_at <= now and row.position < self._read
-            if is_due and partition not in self._retries:
-                self._retries[partition] = asyncio.create_task(self._catch_up(row))
+            if is_due and row.partition not in self._retries:
+                self._retries[row.partition] = asyncio.create_task(self._catch_up(row))
 
     async def _catch_up(self, row: FailingPartition) -> None:
         """Handle what a failing partition missed, in order, until it is level with the rest."""
@@ -406,56 +374,30 @@ class HandlerLoop:
                 return False
             work = Work(event, self._declaration.methods[event.type_id], partition)
             is_left_out = is_passed_over(self._processor.replay, partition, event)
-            if not is_left_out and not self._is_skipped(work):
+            if not is_left_out and not self._failing.is_skipped(work):
                 async with self._slots:
                     [error] = await self._calls.turn(
                         [work], self._processor.replay, self._has_halted
                     )
                 if error is not None:
-                    self._note(work, error)
+                    self._failing.note(work, error)
                     return False
         self._go_on_from(partition, page.next_position)
         return True
 
     def _go_on_from(self, partition: str, position: Position) -> None:
-        """Note down how far a failing partition has been caught up."""
-        row = self._failing[partition]
-        if row.position != position:
-            self._failing[partition] = msgspec.structs.replace(
-                row, position=position, attempts=0, is_skipped=False
-            )
-            self._unsaved.add(partition)
+        if self._failing.go_on_from(partition, position):
             self._wake.set()
-
-    def _retry_or_skip(self, request: Request) -> None:
-        now = self._around.clock.now()
-        for partition, row in list(self._failing.items()):
-            if request.partition not in ("", partition):
-                continue
-            is_skipped = request.kind == "skip"
-            if is_skipped:
-                log.warning(
-                    "%s skips the event at position %s (partition %r) on request",
-                    self.name,
-                    row.position,
-                    partition,
-                )
-            # Saved before the request is forgotten: whoever delivers next leaves it out too.
-            self._failing[partition] = msgspec.structs.replace(
-                row, retry_at=now, is_parked=False, is_skipped=is_skipped
-            )
-            self._unsaved.add(partition)
 
     async def _replay(self, request: Request) -> None:
         await self._halt()
         before = self._processor
         replay = begun_replay(
-            request, position=before.position, replay=before.replay, failing=self._waiting()
+            request, position=before.position, replay=before.replay, failing=self._failing.waiting()
         )
-        for partition, row in list(self._failing.items()):
+        for row in self._failing:
             if is_tried_again(replay, row, partitioned=self._declaration.partitioned):
-                del self._failing[partition]
-                self._unsaved.add(partition)
+                self._failing.drop(row.partition)
         # Never forwards: what has not been handled yet is not passed over.
         start = min(replay.start, before.position)
         self._processor = msgspec.structs.replace(before, position=start, replay=replay)
@@ -508,7 +450,7 @@ class HandlerLoop:
             return None  # it is in hand
         due = (
             row.retry_at
-            for row in self._failing.values()
+            for row in self._failing
             if not row.is_parked
             and row.partition not in self._retries
             and (row.position < self._read or not self._declaration.partitioned)
