@@ -341,9 +341,8 @@ def _storable_event(event: EventToCommit) -> EventToCommit:
     try:
         _decode_object(content)
     except (ValueError, RecursionError) as error:
-        reason = str(error) or type(error).__name__
         raise PayloadDoesNotFit(
-            f"event type {event.type_id}", f"the content is not one JSON object: {reason}"
+            f"event type {event.type_id}", f"the content is not one JSON object: {error}"
         ) from error
     # The decoder refuses control characters inside texts, so these stand between values.
     if _has_breaks(content):

@@ -302,3 +302,28 @@ def test_one_member_of_the_context_is_enough_to_be_kept(context: ExecutionContex
     header = event.commit
     assert (header.version, header.environment) == (context.version, context.environment)
     assert (header.handler, header.claims) == (context.handler, context.claims)
+
+
+def test_a_correlation_stands_in_the_line_where_it_is_not_the_commit() -> None:
+    for correlation, is_there in (("one", False), ("", False), ("two", True)):
+        commit = a_commit(id="one", context=ExecutionContext(correlation=correlation))
+        line = encode(store(commit, Place(0, 0, TIME), [0]), SEED)
+        assert (b'"correlation":"two"' in line) is is_there
+        assert (b"correlation" in line) is is_there
+
+
+@pytest.mark.parametrize("first_bytes", [200, 2047, 2048])
+def test_only_long_lines_are_looked_at_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, first_bytes: int
+) -> None:
+    def note(lines: bytes, seed: int) -> int:
+        looked_at.append(lines)
+        return 2
+
+    looked_at: list[bytes] = []
+    monkeypatch.setattr(line_module, "_count_intact_long", note)
+    missing = first_bytes + 1 - len(a_line(0, content=b'{"a":""}'))
+    lines = a_line(0, content=b'{"a":"%b"}' % (b"x" * missing)) + a_line(1)[:-1]
+    assert lines.find(b"\n") == first_bytes
+    assert count_intact(lines, SEED) == 2
+    assert looked_at == ([lines] if first_bytes >= 2048 else [])
