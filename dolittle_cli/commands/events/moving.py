@@ -93,12 +93,13 @@ def import_(
     """Commit the events of an export, with their ids and times.
 
     All of a file or nothing; commits that are there already are left alone.
+    In the folder of an application: into each microservice what is of it.
     """
     from dolittle_cli.commands.events.importing import import_events
-    from dolittle_cli.project import find_place
+    from dolittle_cli.places import find_places
 
-    place = find_place(project, tenant)
-    run_loop(import_events(place, source, foreign=foreign, dry_run=dry_run, as_json=json))
+    places = find_places(project, tenant)
+    run_loop(import_events(places, source, foreign=foreign, dry_run=dry_run, as_json=json))
 
 
 @app.command("record")

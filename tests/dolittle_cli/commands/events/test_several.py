@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -169,3 +170,65 @@ def test_on_a_terminal_each_name_has_a_colour(application: Path) -> None:
         os.close(ours)
         assert "\033[36mbar     |\033[0m" in text
         assert "\033[33mkitchen |\033[0m" in text
+
+
+@pytest.fixture
+def exported(application: Path, capsys: Captured) -> Path:
+    """The export of an application, whose logs are gone."""
+    path = application / "all.jsonl"
+    assert main(["events", "export", "--to-file", str(path)]) == 0
+    for name in ("bar", "kitchen"):
+        shutil.rmtree(application / name / ".dolittle")
+    capsys.readouterr()
+    return path
+
+
+def test_an_export_of_all_is_imported_into_each_what_is_of_it(
+    exported: Path, capsys: Captured
+) -> None:
+    assert main(["events", "import", "all.jsonl", "--dry-run"]) == 0
+    assert "bar     | 2 events in 2 commits: 2 commits would be" in capsys.readouterr().err
+    assert json_of(capsys, "list", "--json") == []
+    (told,) = json_of(capsys, "import", "all.jsonl", "--json")
+    assert (told["events"], told["new_commits"], told["is_dry_run"]) == (4, 4, False)
+    assert [(item["microservice"], item["events"]) for item in told["microservices"]] == [
+        ("bar", 2),
+        ("kitchen", 2),
+    ]
+    again = exported.with_name("again.jsonl")
+    assert main(["events", "export", "--to-file", str(again)]) == 0
+    assert again.read_text() == exported.read_text()
+    (told,) = json_of(capsys, "import", "all.jsonl", "--json")
+    assert (told["new_commits"], told["repeated_commits"]) == (0, 4)
+
+
+def test_what_cannot_be_imported_into_one_is_imported_into_none(
+    exported: Path, capsys: Captured
+) -> None:
+    lines = exported.read_text().splitlines()
+    damaged = {
+        "line 3: ": [*lines[:2], lines[2].replace('"time":"2', '"time":"9'), lines[3]],
+        "line 5: the event is of the microservice 'shop', which this application has not": [
+            *lines,
+            lines[0].replace('"kitchen"', '"shop"'),
+        ],
+        "line 4: input data was truncated": [*lines[:3], lines[3][:40]],
+    }
+    for error, changed in damaged.items():
+        exported.write_text("\n".join(changed))
+        assert main(["events", "import", "all.jsonl"]) == 1
+        printed = capsys.readouterr().err
+        assert f"error: {error}" in printed
+        assert "nothing was imported" in printed
+        assert json_of(capsys, "list", "--json") == []
+
+
+def test_events_of_others_go_into_one_that_is_named(exported: Path, capsys: Captured) -> None:
+    assert main(["events", "import", "all.jsonl", "--foreign"]) == 2
+    assert "hint: name it with --project: bar, kitchen" in capsys.readouterr().err
+    assert main(["events", "import", "all.jsonl", "--project", "bar"]) == 1
+    assert "an export of an application is imported in the folder of one" in (
+        capsys.readouterr().err
+    )
+    assert main(["events", "import", "all.jsonl", "--project", "bar", "--foreign"]) == 0
+    assert len(json_of(capsys, "list", "--json", "--project", "bar")) == 4
