@@ -20,6 +20,8 @@ ALL_TYPES = [
     "note:str?", "per_day:dict[str,int]", "day:datetime", "on_day:date", "urgent:bool=false",
     "weight:float=1e30", "count:int", "grid:list[list[float]]", "maybe:list[enum(a,b)]?",
     "by:dict[str,dict[str,list[Decimal?]]]", 'quote:str=it\'s "so"', "match:str", "type:int=-3",
+    "codes:list[str:pattern=^[a-z]+$]", "shares:dict[str,Decimal:ge=0:le=1]={}",
+    r"emails:list[str:pattern=^[^@\s]+@[^@\s]+$:max_length=100]:min_length=1:max_length=50",
 ]  # fmt: skip
 ADDED = [
     ["event", "OrderPlaced", *ALL_TYPES, "--public"],
