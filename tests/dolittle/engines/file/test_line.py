@@ -318,12 +318,19 @@ def test_only_long_lines_are_looked_at_one_by_one(
 ) -> None:
     def note(lines: bytes, seed: int) -> int:
         looked_at.append(lines)
-        return 2
+        return 3
 
     looked_at: list[bytes] = []
     monkeypatch.setattr(line_module, "_count_intact_long", note)
     missing = first_bytes + 1 - len(a_line(0, content=b'{"a":""}'))
-    lines = a_line(0, content=b'{"a":"%b"}' % (b"x" * missing)) + a_line(1)[:-1]
+    lines = a_line(0, content=b'{"a":"%b"}' % (b"x" * missing)) + a_line(1)
+    lines += a_line(2, content=b'{"a":"%b"}' % (b"x" * 3000))[:-1]
     assert lines.find(b"\n") == first_bytes
-    assert count_intact(lines, SEED) == 2
+    assert count_intact(lines, SEED) == 3
     assert looked_at == ([lines] if first_bytes >= 2048 else [])
+
+
+def test_a_cause_is_kept_where_there_is_no_other_context() -> None:
+    commit = a_commit(id="two", context=ExecutionContext(causation="one/0"))
+    (event,) = events_of(decode(encode(store(commit, Place(0, 0, TIME), [0]), SEED)[:-1]))
+    assert event.commit.causation == "one/0"
