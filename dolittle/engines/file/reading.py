@@ -370,7 +370,7 @@ def _groups(addresses: list[int]) -> Iterator[list[int]]:
 
 def _line_bytes(commits: list[StoredCommit]) -> int:
     """Return about how many bytes the lines of some commits have."""
-    return sum([len(event.content) for commit in commits for event in commit.events])
+    return sum(map(len, [event.content for commit in commits for event in commit.events]))
 
 
 def _is_behind(commit: StoredCommit, selection: Selection) -> bool:
@@ -397,7 +397,7 @@ def _joined(page: Events, events: Events) -> Events:
 def _cut(page: Events) -> tuple[Events, Events, int]:
     """Return as many events as a page may have, the others, and the position of those."""
     if isinstance(page, StoredEvents):
-        return *page.cut(PAGE_EVENTS), page.position_at(PAGE_EVENTS)
+        return page.cut(PAGE_EVENTS)
     return page[:PAGE_EVENTS], page[PAGE_EVENTS:], page[PAGE_EVENTS].position
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from operator import attrgetter
 from typing import Final, overload
 
 from dolittle.engines.file.line import StoredCommit, events_of_all
 from dolittle.store import CommittedEvent, EncodedEvent, UnbuiltEvents
 
-_POSITION: Final = attrgetter("position")
+_EVENTS: Final = attrgetter("events")
 
 
 class StoredEvents(UnbuiltEvents):
@@ -71,7 +71,7 @@ class StoredEvents(UnbuiltEvents):
         built = self._built
         if built is not None:
             return built
-        each = list(chain.from_iterable([commit.events for commit in self._commits]))
+        each = list(chain.from_iterable(map(_EVENTS, self._commits)))
         return each[self._first : self._first + self._count] if self._is_part(each) else each
 
     def _is_part(self, each: Sequence[object]) -> bool:
@@ -87,24 +87,15 @@ class StoredEvents(UnbuiltEvents):
             self._built, self._commits = built, []
         return built
 
-    def position_at(self, index: int) -> int:
-        """Return the position of one event, without building any; none was looked at."""
-        at, offset = self._place(index)
-        return self._commits[at].position + offset
-
     def _place(self, index: int) -> tuple[int, int]:
         """Return which commit an event is in, and how many events of it come before."""
         offset, commits = index + self._first, self._commits
-        if commits[-1].next_position - commits[0].position == _events_in(commits):
-            # Without a gap, so its position is known; nobody looks at a thousand commits then.
-            position = commits[0].position + offset
-            at = bisect.bisect_right(commits, position, key=_POSITION) - 1
-            return at, position - commits[at].position
-        at = 0
-        while offset >= len(commits[at].events):
-            offset -= len(commits[at].events)
-            at += 1
-        return at, offset
+        if commits[-1].next_position - commits[0].position == len(commits):
+            # Each has one event, and nothing lies between them.
+            return offset, 0
+        ends = list(accumulate(map(len, map(_EVENTS, commits))))
+        at = bisect.bisect_right(ends, offset)
+        return at, offset - (ends[at - 1] if at else 0)
 
     def followed_by(self, others: StoredEvents) -> StoredEvents:
         """Return these events (none of which was looked at) and others, which follow in the log.
@@ -115,14 +106,18 @@ class StoredEvents(UnbuiltEvents):
             self._commits + others._commits, self._first, self._count + others._count
         )
 
-    def cut(self, count: int) -> tuple[StoredEvents, StoredEvents]:
-        """Return the first so many events and the others, of both some; none was looked at."""
+    def cut(self, count: int) -> tuple[StoredEvents, StoredEvents, int]:
+        """Return the first so many events, the others, and the position of the first of those.
+
+        Both are some, and none was looked at.
+        """
         at, offset = self._place(count)
         before = StoredEvents(self._commits[: at + bool(offset)], self._first, count)
-        return before, StoredEvents(self._commits[at:], offset, self._count - count)
+        behind = StoredEvents(self._commits[at:], offset, self._count - count)
+        return before, behind, self._commits[at].position + offset
 
 
 def _events_in(commits: list[StoredCommit]) -> int:
     # Each has one or more, and positions ascend: most often a look at the ends is enough.
     spread = commits[-1].next_position - commits[0].position if commits else 0
-    return spread if spread == len(commits) else sum([len(commit.events) for commit in commits])
+    return spread if spread == len(commits) else sum(map(len, map(_EVENTS, commits)))

@@ -53,8 +53,8 @@ def test_events_cut_anywhere_and_joined_again_are_the_same(
     everything = events_of_all(commits_of(*lengths, gap=gap))
     for count in range(1, len(everything)):
         whole = StoredEvents(commits_of(*lengths, gap=gap))
-        assert whole.position_at(count) == everything[count].position
-        before, behind = whole.cut(count)
+        before, behind, position = whole.cut(count)
+        assert position == everything[count].position
         assert (len(before), len(behind)) == (count, len(everything) - count)
         more = StoredEvents(commits_of(2, 1))
         joined = behind.followed_by(more)
