@@ -23,6 +23,11 @@ BACK_MAX: Final = 100_000
 AGE_MAX: Final = timedelta(days=365_000)
 """How long ago ``@-…`` may be: about a thousand years, well within what a date can hold."""
 
+
+class TimeToCome(CommandLineError):
+    """A time that is in the future, whichever log is asked."""
+
+
 ALLOWED: Final = (
     "it is start, end, a position (12), -N (N events before the end), "
     "+N (N events behind the start, or behind --from), @2026-01-31, @2026-01-31T10:00Z, "
@@ -213,7 +218,7 @@ def _past(bound: AtTime | Ago, now: datetime) -> datetime:
     if isinstance(bound, Ago):
         return now - bound.age
     if bound.time > now:
-        raise CommandLineError(
+        raise TimeToCome(
             f"{time_json(bound.time)} is in the future: it is {time_json(now)} now",
             hint="a time without an offset is UTC; `end` is now",
         )

@@ -118,7 +118,7 @@ class _Compiler:
                 return bool(value)
             raise CommandLineError(
                 f"--where: {part.text} is {_shown(value)} in the event at position "
-                f"{subject.event.position}, which is neither true nor false",
+                f"{_place(subject)}, which is neither true nor false",
                 hint="compare it: == …",
             )
 
@@ -182,7 +182,7 @@ class _Compiler:
                 return False
             raise CommandLineError(
                 f"--where: {container.text} is {_shown(inside)} in the event at position "
-                f"{subject.event.position}: nothing can be in it"
+                f"{_place(subject)}: nothing can be in it"
             )
 
         return test
@@ -345,6 +345,10 @@ def _shown(value: Any) -> str:
     return f"{text if len(text) <= 60 else text[:59] + '…'} ({_kind(value)})"
 
 
+def _place(subject: Subject) -> str:
+    return f"{subject.event.position} of {subject.microservice}"
+
+
 def _do_not_compare(
     subject: Subject, left: Part, first: Any, right: Part, second: Any
 ) -> CommandLineError:
@@ -355,6 +359,6 @@ def _do_not_compare(
     kinds = f"{_kind(first)} and {_kind(second)}"
     return CommandLineError(
         f"--where: {sides[0]} and {sides[1].rstrip(',')} do not compare ({kinds}), "
-        f"in the event at position {subject.event.position}",
+        f"in the event at position {_place(subject)}",
         hint='choose the events first: type == "X" and …',
     )

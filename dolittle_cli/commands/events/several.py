@@ -17,7 +17,7 @@ from dolittle_cli.cursors import Cursor
 from dolittle_cli.errors import CommandLineError
 from dolittle_cli.event_formats import Origin
 from dolittle_cli.project import Place, aliases_of, open_log
-from dolittle_cli.ranges import At, understood
+from dolittle_cli.ranges import At, TimeToCome, understood
 
 LogEvent = tuple[Followed, CommittedEvent]
 """An event and the log it stands in."""
@@ -66,7 +66,7 @@ async def open_logs(
             unknown = error
             continue
         except CommandLineError as error:
-            if len(places) == 1:
+            if len(places) == 1 or isinstance(error, TimeToCome):
                 raise
             raise _of_one(error, name) from error
         if tells_whole or log.has_start or filters.stop is not None:

@@ -232,3 +232,75 @@ def test_events_of_others_go_into_one_that_is_named(exported: Path, capsys: Capt
     )
     assert main(["events", "import", "all.jsonl", "--project", "bar", "--foreign"]) == 0
     assert len(json_of(capsys, "list", "--json", "--project", "bar")) == 4
+
+
+ALL = (["list"], ["search", "T"], ["stats"], ["export"], ["tail"])
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (["--from", "soon"], 2, "error: 'soon' is no place in an event log"),
+        (["--from", "2", "--to", "1"], 2, "error: bar: --to (position 1 "),
+        (["--from", "@2999-01-01"], 1, "error: 2999-01-01T00:00:00.000000Z is in the future"),
+        (["--to", "@-1x"], 2, "error: '@-1x' is no place"),
+        (["--from", "evt:none"], 1, "error: there is no event with the id 'none'"),
+        (["--from", "cursor:none"], 1, "there is no cursor none"),
+        (["--tenant", "nort"], 1, "error: there is no tenant 'nort'"),
+        (["--source", "x"] * 101, 2, "error: --source is given more than 100 times"),
+    ],
+)
+def test_what_chooses_wrongly_is_one_error_and_no_data(
+    application: Path,
+    capsys: Captured,
+    command: list[str],
+    words: list[str],
+    code: int,
+    error: str,
+) -> None:
+    capsys.readouterr()
+    assert main(["events", *command, *words]) == code
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert error in printed.err
+    assert printed.err.count("error: ") == 1
+
+
+@pytest.mark.parametrize("command", [["list"], ["stats"], ["export"], ["tail"]])
+def test_a_condition_that_is_wrong_shows_where(
+    application: Path, capsys: Captured, command: list[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["events", *command, "--where", "content.guests >"]) == 2
+    assert "\n  content.guests >\n                  ^" in capsys.readouterr().err
+    assert main(["events", *command, "--where", "content.guests > 'one'"]) == 1
+    error = capsys.readouterr().err
+    assert "do not compare" in error
+    assert "in the event at position 0 of kitchen" in error
+
+
+@pytest.mark.parametrize("command", [["list"], ["search", "T"], ["tail"]])
+def test_a_template_with_an_unknown_field_is_refused(
+    application: Path, capsys: Captured, command: list[str]
+) -> None:
+    capsys.readouterr()
+    assert main(["events", *command, "-o", "{nothing}"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "there is no field 'nothing' of an event\n  {nothing}\n   ^" in printed.err
+
+
+@pytest.mark.parametrize("command", [["list"], ["stats"], ["export"]])
+def test_a_closed_pipe_ends_it_without_a_word(application: Path, command: list[str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dolittle_cli", "events", *command],
+        cwd=application, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, told = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0
+    assert "Traceback" not in told
+    assert "error" not in told
