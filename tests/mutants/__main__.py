@@ -26,6 +26,7 @@ TESTS = (
     "tests/dolittle/engines/file/test_synced.py",
     "tests/dolittle/engines/file/test_chain.py",
     "tests/dolittle/engines/file/test_unbuilt.py",
+    "tests/dolittle/engines/file/test_index_answers.py",
     "tests/dolittle/engines/file/test_index.py",
     "tests/dolittle/engines/file/test_repair.py",
     "tests/dolittle/engines/file/test_store.py",

@@ -102,8 +102,11 @@ class Index:
 
         Args:
             path: The file; ``None`` for an index in memory.
-            store_id: An index of another store is emptied.
+            store_id: Whose index it is.
             is_writable: Whether it may be changed.
+
+        Raises:
+            sqlite3.DatabaseError: It is the index of another store or version, or no database.
         """
         if path is None:
             self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)

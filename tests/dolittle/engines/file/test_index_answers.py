@@ -1,0 +1,352 @@
+"""The index alone answers what lines say, however they came in, and is nobody else's."""
+
+from __future__ import annotations
+
+import errno
+import random
+import sqlite3
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from dolittle.engines.file import index as index_module
+from dolittle.engines.file.index import Index, Indexed, SealedSegment, commit_order, is_passing
+from dolittle.engines.file.line import Place, StoredCommit, microseconds, store
+from dolittle.engines.file.tail import AGGREGATE, PLACE_BYTES, SOURCE, TYPE, KnownPlace, Tail
+from dolittle.execution import ExecutionContext
+from dolittle.testing.contract import a_commit, an_event
+from tests.dolittle.engines.file.by_hand import TIME
+
+STORE = "0" * 32
+# Some are parts of others, and some sort otherwise as text than by their length.
+NAMES = ["", "a", "aa", "ab", "b", "ä", "a\0", "\uffff", "a" * 300]
+
+
+@pytest.fixture(params=["memory", "file"])
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    path = tmp_path / "index.sqlite" if request.param == "file" else None
+    index = Index(path, STORE, is_writable=path is not None)
+    yield index
+    index.close()
+
+
+@pytest.fixture
+def short_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "_ROW_ADDRESSES_MAX", 5)
+    monkeypatch.setattr(index_module, "_SPAN_MAX", 100 * PLACE_BYTES)
+
+
+class Lines:
+    """Lines of which everything is looked up one by one."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.commits: list[StoredCommit] = []
+        self.addresses: list[int] = []
+        self.end, self.position = 0, 0
+        self.last_place = -PLACE_BYTES
+        self.places: list[KnownPlace] = []
+        self.versions: dict[tuple[str, str], int] = {}
+
+    def more(self, index: Index, count: int) -> Tail:
+        """Make lines and add them to an index."""
+        tail = Tail(self.end, self.position, self.last_place)
+        for _ in range(count):
+            commit = self._next()
+            length = self.chance.choice([1, 500, 3 * PLACE_BYTES // 2, 60 * PLACE_BYTES])
+            if self.end - self.last_place >= PLACE_BYTES:
+                self.last_place = self.end
+                time_us = microseconds(commit.time)
+                self.places.append(KnownPlace(commit.position, self.end, time_us))
+            tail.add(commit, length)
+            self.commits.append(commit)
+            self.addresses.append(self.end)
+            self.end += length
+            self.position = commit.next_position
+        indexed = Indexed(self.end, self.position, self.position, tail.last_address, 77)
+        begun = index.begin()
+        assert begun.address == tail.start
+        index.add(tail, indexed, [])
+        assert index.indexed() == indexed
+        return tail
+
+    def _next(self) -> StoredCommit:
+        chance, number = self.chance, len(self.commits)
+        events = [
+            an_event(chance.choice(NAMES[1:]), chance.choice(NAMES), aggregate=chance.choice(NAMES))
+            for _ in range(chance.choice([1, 1, 2, 5]))
+        ]
+        versions = []
+        for event in events:
+            stream = (event.aggregate, event.source)
+            if event.aggregate:
+                self.versions[stream] = self.versions.get(stream, 0) + 1
+            versions.append(self.versions.get(stream, 0) if event.aggregate else 0)
+        id_ = f"{number:032x}" if number % 2 else "x" * (1 + number)
+        context = ExecutionContext(correlation=chance.choice(["", "c", "cc", "c\0"]))
+        time = TIME + timedelta(microseconds=number // 3)
+        place = Place(self.position, self.position, time)
+        return store(a_commit(*events, id=id_, context=context), place, versions)
+
+    def check(self, index: Index) -> None:
+        """Hold every answer against the lines."""
+        self._check_commits(index)
+        self._check_streams_and_types(index)
+        self._check_postings(index)
+        self._check_places(index)
+
+    def _check_commits(self, index: Index) -> None:
+        for commit, address in zip(self.commits, self.addresses, strict=True):
+            assert index.commit_address(commit.commit) == address
+        for id_ in ("", "none", "x" * 1000):
+            assert index.commit_address(id_) is None
+        orders = [commit_order(commit.commit) for commit in self.commits]
+        assert index.greatest_commit() == max(orders, default=b"")
+        for correlation in ("c", "cc", "c\0", "none"):
+            found = [
+                address
+                for commit, address in zip(self.commits, self.addresses, strict=True)
+                if commit.correlation == correlation
+            ]
+            for low in (0, *found[::3], self.end + 1):
+                for limit in (0, 1, 3, 1000):
+                    asked = index.correlation_addresses(correlation, low, limit)
+                    assert asked == [address for address in found if address >= low][:limit]
+
+    def _check_streams_and_types(self, index: Index) -> None:
+        for aggregate in NAMES:
+            for source in NAMES:
+                stream = (aggregate, source)
+                assert index.version(stream) == self.versions.get(stream, 0)
+            wanted = {s: v for s, v in self.versions.items() if s[0] == aggregate or not aggregate}
+            assert index.streams(aggregate) == wanted
+        types = [event.type_id for commit in self.commits for event in commit.events]
+        assert index.type_counts() == {each: types.count(each) for each in set(types)}
+        for some in (NAMES[1:4], ["none"], ["a", "none"]):
+            assert index.type_count(some) == sum(types.count(each) for each in some)
+
+    def _check_postings(self, index: Index) -> None:
+        for kind, of in (
+            (SOURCE, lambda event: event.source),
+            (TYPE, lambda event: event.type_id),
+            (AGGREGATE, lambda event: event.aggregate),
+        ):
+            for name in NAMES:
+                if kind == AGGREGATE and not name:
+                    continue
+                found = [
+                    address
+                    for commit, address in zip(self.commits, self.addresses, strict=True)
+                    if name in map(of, commit.events)
+                ]
+                for place in {0, *found, *(each + 1 for each in found), self.end}:
+                    for limit in (1, 4, 1000):
+                        after = [address for address in found if address >= place][:limit]
+                        assert index.addresses((kind, name), place, limit) == after
+                        before = [address for address in reversed(found) if address < place]
+                        asked = index.addresses_before((kind, name), place, limit)
+                        assert asked == before[:limit]
+
+    def _check_places(self, index: Index) -> None:
+        assert index.last_place() == (self.places[-1] if self.places else None)
+        for position in (0, 1, *range(2, self.position + 2, 3), 2**63 - 1, 2**70):
+            at = [place for place in self.places if place.position <= position]
+            assert index.place_at(position) == (at[-1] if at else None)
+        begin = microseconds(TIME)
+        for time_us in (-5, 0, 1, *range(begin - 1, begin + len(self.commits) + 2), 2**62):
+            before = [place for place in self.places if place.time_us < time_us]
+            assert index.place_before(time_us) == (before[-1] if before else None)
+
+
+@pytest.mark.usefixtures("short_rows")
+@pytest.mark.parametrize("seed", range(3))
+def test_the_index_answers_what_the_lines_say(index: Index, seed: int) -> None:
+    lines = Lines(seed)
+    lines.check(index)
+    assert index.indexed() == Indexed(0, 0, 0, -1, 0)
+    for count in (1, 1, 3, 12, 30):
+        lines.more(index, count)
+        lines.check(index)
+
+
+@pytest.mark.usefixtures("short_rows")
+@pytest.mark.parametrize(
+    ("batches", "expected"),
+    [
+        ([1], [1]),
+        ([1, 1, 1, 1], [4]),
+        ([1, 1, 1, 1, 1], [4, 1]),
+        ([3, 6, 1, 2], [9, 3]),
+        ([4, 4], [4, 4]),
+        ([5], [5]),
+        ([6], [5, 1]),
+        ([12, 1, 1], [5, 5, 4]),
+    ],
+)
+def test_a_row_is_filled_before_another_is_begun(
+    index: Index, batches: list[int], expected: list[int]
+) -> None:
+    number = 0
+    for count in batches:
+        tail = Tail(number, number)
+        for _ in range(count):
+            tail.add(store(a_commit(id=f"{number}"), Place(number, 0, TIME), [0]), 1)
+            number += 1
+        index.begin()
+        index.add(tail, Indexed(number, number), [])
+    rows = index._db.execute("SELECT key, value FROM chain ORDER BY key").fetchall()
+    lengths = [len(value) // 4 - 1 for key, value in rows if key.startswith(b"p\1")]
+    assert lengths == expected
+    assert index.addresses((TYPE, "DishPrepared"), 0, 100) == list(range(number))
+
+
+def test_a_posting_may_span_more_than_four_bytes_can_say(index: Index) -> None:
+    far = [0, 2**32 - 1, 2**33, 2**33 + 2**32 - 1, 2**33 + 2**33, 2**50]
+    for number, address in enumerate(far):
+        tail = Tail(address, number)
+        tail.add(store(a_commit(id=f"{number}"), Place(number, 0, TIME), [0]), 100)
+        index.begin()
+        index.add(tail, Indexed(address + 100, number + 1, number, address, 0), [])
+    assert index.addresses((TYPE, "DishPrepared"), 0, 10) == far
+    assert index.addresses_before((TYPE, "DishPrepared"), 2**60, 10) == far[::-1]
+
+
+def test_what_sealed_segments_looked_like_is_remembered(index: Index) -> None:
+    assert index.segments() == []
+    one, two = SealedSegment(0, 0, 100, 5), SealedSegment(300, 100, 2**40, 7)
+    index.begin()
+    index.add(Tail(0, 0), Indexed(), [two, one])
+    assert index.segments() == [one, two]
+    changed = one._replace(mtime_ns=6)
+    index.remember(changed)
+    assert index.segments() == [changed, two]
+    assert not index._db.in_transaction
+
+
+def test_what_is_given_up_is_not_there(index: Index) -> None:
+    lines = Lines(1)
+    lines.more(index, 3)
+    assert index.begin() == index.indexed()
+    index._chain.put([(b"v", b"something")])
+    index.rollback()
+    # There may be nothing to give up.
+    index.rollback()
+    lines.check(index)
+    index._db.execute("DROP TABLE chain")
+    with pytest.raises(sqlite3.OperationalError):
+        index.remember(SealedSegment(0, 0, 1, 1))
+    assert not index._db.in_transaction
+
+
+def test_one_at_a_time_adds_and_waits_only_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "_BUSY_S", 0.01)
+    path = tmp_path / "index.sqlite"
+    one, two = (Index(path, STORE, is_writable=True) for _ in range(2))
+    one.begin()
+    for attempt in (two.begin, lambda: two.remember(SealedSegment(0, 0, 1, 1))):
+        with pytest.raises(sqlite3.OperationalError, match="locked") as caught:
+            attempt()
+        assert is_passing(caught.value)
+    # Reading needs no turn, also from another thread.
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(two.indexed()))
+    thread.start()
+    thread.join(10)
+    assert found == [Indexed()]
+    one.rollback()
+    two.begin()
+    two.close()
+    one.close()
+
+
+def test_the_file_is_private_and_written_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder?#%20"
+    folder.mkdir()
+    path = folder / "index.sqlite"
+    with pytest.raises(sqlite3.OperationalError):
+        Index(path, STORE, is_writable=False)
+    assert not path.exists()
+    index = Index(path, STORE, is_writable=True)
+    assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o600}
+    assert index._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert index._db.execute("PRAGMA synchronous").fetchone() == (1,)
+    reader = Index(path, STORE, is_writable=False)
+    assert reader.indexed() == Indexed()
+    with pytest.raises(sqlite3.OperationalError, match="readonly") as caught:
+        reader.remember(SealedSegment(0, 0, 1, 1))
+    assert is_passing(caught.value)
+    reader.close()
+    index.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        index.indexed()
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_an_index_of_another_store_is_refused_and_let_go_of(
+    tmp_path: Path, is_writable: bool
+) -> None:
+    path = tmp_path / "index.sqlite"
+    index = Index(path, STORE, is_writable=True)
+    assert index._db.execute("SELECT * FROM meta").fetchall() == [("owner", f"3 {STORE}")]
+    index.close()
+    before = path.read_bytes()
+    with pytest.raises(sqlite3.DatabaseError, match="another store or version") as caught:
+        Index(path, "1" * 32, is_writable=is_writable)
+    assert not is_passing(caught.value)
+    assert path.read_bytes() == before
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meta SET value = '2 ' || substr(value, 3)")
+    db.close()
+    with pytest.raises(sqlite3.DatabaseError, match="another store or version"):
+        Index(path, STORE, is_writable=is_writable)
+
+
+def test_an_error_of_the_surroundings_says_nothing_against_the_index() -> None:
+    def error(code: int) -> sqlite3.Error:
+        made = sqlite3.OperationalError("so it is")
+        made.sqlite_errorcode = code
+        return made
+
+    for code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_IOERR_READ):
+        assert is_passing(error(code))
+    for code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        assert not is_passing(error(code))
+    assert not is_passing(ValueError("a number that is none"))
+    assert not is_passing(OSError(errno.EIO, "not of SQLite"))
+
+
+def test_the_rows_are_those_of_the_format(index: Index) -> None:
+    tail = Tail(700, 7)
+    event = an_event("T", "s", aggregate="K")
+    context = ExecutionContext(correlation="c")
+    tail.add(store(a_commit(event, id="one", context=context), Place(7, 0, TIME), [3]), 100)
+    tail.add(store(a_commit(event, id="two", context=context), Place(8, 0, TIME), [4]), 100)
+    index.begin()
+    index.add(tail, Indexed(900, 9, 7, 800, 5), [SealedSegment(0, 0, 700, 6)])
+
+    def eight(*numbers: int) -> bytes:
+        return b"".join(number.to_bytes(8, "big") for number in numbers)
+
+    time = microseconds(TIME)
+    addresses = eight(800) + (100).to_bytes(4, "little")
+    assert dict(index._db.execute("SELECT key, value FROM chain").fetchall()) == {
+        b"": b"",
+        b"c\0\0\0\x03one": eight(700),
+        b"c\0\0\0\x03two": eight(800),
+        b"i": eight(900, 9, 7, 800, 5),
+        b"l" + eight(7): eight(700, time),
+        b"p\x00\0\0\0\x01s" + eight(700): addresses,
+        b"p\x01\0\0\0\x01T" + eight(700): addresses,
+        b"p\x02\0\0\0\x01K" + eight(700): addresses,
+        b"r\0\0\0\x01c" + eight(700): b"",
+        b"r\0\0\0\x01c" + eight(800): b"",
+        b"s" + eight(0): eight(0, 700, 6),
+        b"t\0\0\0\x01T": eight(2),
+        b"u" + eight(time, 7): eight(700),
+        b"v\0\0\0\x01K\0\0\0\x01s": eight(4),
+    }
