@@ -34,19 +34,7 @@ def plan_remove(project: Project, manifest: Manifest, kind: str, name: str, *, f
         CommandLineError: Its owner has changed all of its files.
     """
     thing = find_thing(project, manifest, kind, name)
-    actions: list[FileAction] = []
-    kept: list[Kept] = []
-    paths = set(thing.files)
-    for path, file in sorted(thing.files.items()):
-        found = read_text(project.root, path)
-        if found is None:
-            continue
-        if is_shared(project.root, path, paths):
-            kept.append(Kept(path, "stays: other things are in its folder"))
-        elif file.is_untouched(found):
-            actions.append(FileAction(Action.DELETE, path, before=found))
-        else:
-            kept.append(Kept(path, "stays: it was changed since it was generated"))
+    actions, kept = _files(project, thing)
     if not actions and kept:
         raise CommandLineError(
             f"nothing of the {thing.request.key} can be removed: "
@@ -74,6 +62,24 @@ def plan_remove(project: Project, manifest: Manifest, kind: str, name: str, *, f
         {thing.request.key: None},
     )
     return with_record(plan, record)
+
+
+def _files(project: Project, thing: Thing) -> tuple[list[FileAction], list[Kept]]:
+    """Return which files of a thing go, and which stay."""
+    actions: list[FileAction] = []
+    kept: list[Kept] = []
+    paths = set(thing.files)
+    for path, file in sorted(thing.files.items()):
+        found = read_text(project.root, path)
+        if found is None:
+            continue
+        if is_shared(project.root, path, paths):
+            kept.append(Kept(path, "stays: other things are in its folder"))
+        elif file.is_untouched(found):
+            actions.append(FileAction(Action.DELETE, path, before=found))
+        else:
+            kept.append(Kept(path, "stays: it was changed since it was generated"))
+    return actions, kept
 
 
 def find_thing(project: Project, manifest: Manifest, kind: str, name: str) -> Thing:
