@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final
@@ -13,7 +12,7 @@ import msgspec
 
 from dolittle.runtime.event_json import Aliases
 from dolittle.store import CommittedEvent
-from dolittle_cli.console import Console, blank, printable
+from dolittle_cli.console import Console, blank, printable, width_of
 
 TITLES: Final = ("POSITION", "TIME", "TYPE", "SOURCE", "AGGREGATE", "CONTENT")
 WIDE_TITLES: Final = (*TITLES[:-1], "CORRELATION", "CAUSATION", "ID", TITLES[-1])
@@ -24,7 +23,8 @@ COLUMN_MAX: Final = 40
 """Columns are padded up to here; a longer cell takes its room and pads no other line."""
 
 NARROW: Final = 60
-"""On a terminal with fewer columns than this an event takes three lines."""
+"""On a terminal with fewer columns than this an event takes three lines, and wherever what is
+never cut does not fit into one."""
 
 _BARE: Final = re.compile(r"[\w.:/@+-]+")
 
@@ -58,23 +58,23 @@ class EventLines:
     ) -> None:
         """Write events of several microservices: each with its aliases, behind its prefix."""
         rows = [(self._cells(event, aliases), prefix) for event, aliases, prefix in events]
-        if self._is_narrow:
-            for row, prefix in rows:
-                self._write_narrow(row, prefix)
-            return
         for row in (*(row for row, _ in rows), *([self._titles] if titles else ())):
             for index, cell in enumerate(row[:-1]):
                 if len(cell) <= COLUMN_MAX:
                     self._widths[index] = max(self._widths[index], len(cell))
+        if self._is_narrow(rows[0][1] if rows else ""):
+            for row, prefix in rows:
+                self._write_narrow(row, prefix)
+            return
         if titles:
             text = self._console.bold(self._kept(self._titles) + self._titles[-1])
             self._console.data(blank(rows[0][1] if rows else "") + text)
         for row, prefix in rows:
             self._console.data(self._console.cut(prefix + self._kept(row), row[-1]))
 
-    @property
-    def _is_narrow(self) -> bool:
-        return self._console.is_terminal and shutil.get_terminal_size().columns < NARROW
+    def _is_narrow(self, prefix: str) -> bool:
+        kept = width_of(prefix) + sum(self._widths) + 2 * len(self._widths)
+        return self._console.is_terminal and self._console.columns < max(NARROW, kept)
 
     def _write_narrow(self, row: Sequence[str], prefix: str) -> None:
         """Write an event on lines of their own: what would be one line breaks anywhere."""

@@ -376,3 +376,24 @@ def test_following_statistics_are_shown_again_when_something_came(log: Path) -> 
     finally:
         process.kill()
         process.communicate()
+
+
+@pytest.mark.parametrize("columns", [60, 70, 75])
+def test_where_the_columns_do_not_fit_an_event_takes_three_lines(
+    log: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    long = "a kitchen with a long name"
+    assert main(["perform", "Kitchen", long, "prepare_dish", "dish=Taco", "chef=Bob"]) == 0
+    terminal.seek(0)
+    terminal.truncate()
+
+    assert main(["events", "list", "-n", "1"]) == 0
+
+    first, second, third = terminal.getvalue().splitlines()
+    assert first.endswith("DishPrepared")
+    assert second == f"  {long} Kitchen@1"
+    assert third == "  dish=Taco chef=Bob"
