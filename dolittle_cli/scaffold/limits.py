@@ -15,7 +15,7 @@ entry, ``list[str:pattern=^[a-z]+$]``, also end at the bracket that closes no cl
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -98,7 +98,7 @@ def end_of_limits(text: str, at: int) -> int:
 
 
 def parse_limits(
-    field: TypedField, of: FieldType, items: list[Part]
+    field: TypedField, of: FieldType, items: list[Part], *, is_entry: bool = False
 ) -> tuple[Constraint, Part | None]:
     """Read the limits of a field or an entry; return them and the text of the default.
 
@@ -106,6 +106,7 @@ def parse_limits(
         field: What they belong to.
         of: Its type.
         items: As they are typed: ``ge=0``.
+        is_entry: Whether they are those of an entry, for which no default is proposed.
 
     Raises:
         WrongField: A limit does not exist, does not fit the type, is no value, comes twice, or
@@ -119,7 +120,8 @@ def parse_limits(
         if not equals and name in fitting(leaf):
             raise field.wrong(item.at, f"{name} has no value", f"write {name}=…")
         if not equals or name not in (*_ALL, DEFAULT):
-            raise _unknown(field, name if equals else item.text, leaf, item.at)
+            unknown = name if equals else item.text
+            raise _unknown(field, unknown, leaf, item.at, more=() if is_entry else (DEFAULT,))
         if name in given or (name == DEFAULT and default is not None):
             raise field.wrong(item.at, f"{name} is given twice", "leave one of them")
         value = Part(text, item.at + len(name) + 1)
@@ -208,7 +210,8 @@ def _value(field: TypedField, of: FieldType, name: str, part: Part) -> Any:
     except (ValueError, InvalidOperation) as error:
         unknown = re.search(r":(\w*)(=|$)", text)
         if unknown is not None and kind != "str":
-            raise _unknown(field, unknown[1], of, part.at + unknown.start(1)) from error
+            at = part.at + unknown.start(1)
+            raise _unknown(field, unknown[1], of, at, more=(DEFAULT,)) from error
         wanted = "text" if kind == "str" else kind
         hint = f"e.g. {name}={_EXAMPLES[kind]}"
         if "=" in text:
@@ -225,13 +228,15 @@ def _check(field: TypedField, limits: Constraint, at: int) -> None:
         raise field.wrong(at, reason, "give one that does")
 
 
-def _unknown(field: TypedField, name: str, of: FieldType, at: int) -> WrongField:
+def _unknown(
+    field: TypedField, name: str, of: FieldType, at: int, *, more: Sequence[str]
+) -> WrongField:
     better = _OTHER_NAMES.get(name.lower())
     names = fitting(of)
     if not names:
         hint = f"{_article(str(annotation(of).node))} {annotation(of).node} has no limits"
     else:
-        hint = f"did you mean {better}?" if better else suggest(name, [*names, DEFAULT])
+        hint = f"did you mean {better}?" if better else suggest(name, [*names, *more])
     return field.wrong(at, f"there is no limit {name!r}", hint)
 
 

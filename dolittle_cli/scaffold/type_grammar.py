@@ -106,7 +106,7 @@ class TypeParser:
         if self._takes(":"):
             begin, self._at = self._at, end_of_limits(self._text, self._at)
             text = self._text[begin : self._at]
-            limits, default = parse_limits(self._field, found, parted(text, begin))
+            limits, default = parse_limits(self._field, found, parted(text, begin), is_entry=True)
             if default is not None:
                 raise self._no_default(default.at)
             found = constrained(self._field, found, limits, begin)
