@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -59,23 +60,30 @@ def merge(base: str, yours: str, generated: str, *, is_python: bool = False) -> 
     if base in (yours, generated):
         return Merged(generated if base == yours else yours, 0)
     if is_python:
-        merged = _merge_modules(base, yours, generated)
-        if merged is not None:
-            return merged
+        return _merge_modules(base, yours, generated)
     return _merge(base, yours, generated, lenient=False)
 
 
-def _merge_modules(base: str, yours: str, generated: str) -> Merged | None:
-    """Merge what is Python, its imports as a set; ``None``: that does not give sound Python."""
+def _merge_modules(base: str, yours: str, generated: str) -> Merged:
+    """Merge what is Python, its imports as a set; strictly, where that is not sound Python.
+
+    At first, lines are compared within the function or class that they are in, since tests look
+    much like one another. Where a generated name changed, that may find nothing in common, and
+    then they are compared as lines of a text; but not where the owner has taken something out,
+    or what is new in it would find its way into something that looks like it.
+    """
     alike = merge_imports(base, yours, generated)
-    if alike is not None:
-        merged = _merge(alike.base, alike.yours, alike.generated, lenient=True)
+    there = {scope for scope, _ in _keys(yours, scoped=True)}
+    is_complete = all(scope in there for scope, _ in _keys(base, scoped=True))
+    for scoped in (True, False) if is_complete else (True,):
+        if alike is not None:
+            merged = _merge(alike.base, alike.yours, alike.generated, lenient=True, scoped=scoped)
+            if not merged.conflicts and _is_sound(merged.text, yours, generated):
+                return Merged(alike.settled(merged.text), 0)
+        merged = _merge(base, yours, generated, lenient=True, scoped=scoped)
         if not merged.conflicts and _is_sound(merged.text, yours, generated):
-            return Merged(alike.settled(merged.text), 0)
-    merged = _merge(base, yours, generated, lenient=True)
-    if not merged.conflicts and _is_sound(merged.text, yours, generated):
-        return merged
-    return None
+            return merged
+    return _merge(base, yours, generated, lenient=False, scoped=not is_complete)
 
 
 def merge_without_base(yours: str, generated: str) -> Merged:
@@ -97,9 +105,12 @@ def has_markers(text: str) -> bool:
     return BEGIN in lines or END in lines
 
 
-def _merge(base: str, yours: str, generated: str, *, lenient: bool) -> Merged:
+def _merge(base: str, yours: str, generated: str, *, lenient: bool, scoped: bool = False) -> Merged:
     old = base.splitlines(keepends=True)
-    hunks = [*_hunks(old, yours, is_yours=True), *_hunks(old, generated, is_yours=False)]
+    hunks = [
+        *_hunks(base, yours, is_yours=True, scoped=scoped),
+        *_hunks(base, generated, is_yours=False, scoped=scoped),
+    ]
     if lenient:
         hunks = [part for hunk in hunks for part in _by_line(hunk)]
     result: list[str] = []
@@ -124,14 +135,44 @@ def _merge(base: str, yours: str, generated: str, *, lenient: bool) -> Merged:
     return Merged("".join(result), conflicts)
 
 
-def _hunks(old: Sequence[str], text: str, *, is_yours: bool) -> list[_Hunk]:
+def _hunks(base: str, text: str, *, is_yours: bool, scoped: bool) -> list[_Hunk]:
     new = text.splitlines(keepends=True)
-    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    old_keys, new_keys = _keys(base, scoped=scoped), _keys(text, scoped=scoped)
+    matcher = SequenceMatcher(None, old_keys, new_keys, autojunk=False)
     return [
         _Hunk(low, high, tuple(new[start:end]), is_yours)
         for tag, low, high, start, end in matcher.get_opcodes()
         if tag != "equal"
     ]
+
+
+def _keys(text: str, *, scoped: bool) -> list[tuple[str, str]]:
+    """Return what the lines of a text are compared by: the scope they are in, and themselves."""
+    lines = text.splitlines(keepends=True)
+    scopes = [""] * len(lines)
+    if scoped and len(lines) == text.count("\n") + (not text.endswith("\n")):
+        with contextlib.suppress(SyntaxError, ValueError):  # else they are lines of text
+            _name_scopes(ast.parse(text).body, 0, "", scopes)
+    return list(zip(scopes, lines, strict=True))
+
+
+def _name_scopes(body: Sequence[ast.stmt], first: int, scope: str, scopes: list[str]) -> None:
+    """Write the name of what each line belongs to; what stands above it belongs to it too.
+
+    Args:
+        body: Statements that follow one another.
+        first: The first line that belongs to them, from 0.
+        scope: What they are in.
+        scopes: By line.
+    """
+    for node in body:
+        end = node.end_lineno or 0
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            name = f"{scope}.{node.name}"
+            scopes[first:end] = [name] * (end - first)
+            if isinstance(node, ast.ClassDef):
+                _name_scopes(node.body, node.lineno, name, scopes)
+        first = end
 
 
 def _by_line(hunk: _Hunk) -> list[_Hunk]:

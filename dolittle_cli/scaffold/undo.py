@@ -84,7 +84,8 @@ def plan_undo(root: Path, manifest: Manifest, record: Record, *, force: bool) ->
         force: Do it though something is built upon it.
 
     Raises:
-        BuiltUpon: Later commands changed the same files, or others import what would go.
+        BuiltUpon: Later commands changed the same files, or made others of them, or others import
+            what would go.
         WrongUsage: It is the command that made the whole project, and ``force`` is not given.
     """
     is_project = any(key.partition(" ")[0] in PROJECTS for key in record.things)
@@ -96,7 +97,11 @@ def plan_undo(root: Path, manifest: Manifest, record: Record, *, force: bool) ->
     undoing = _Undoing(root, record)
     actions, kept = undoing.actions()
     if not force:
-        dependents = [*_later(manifest, record), *_importers(root, actions)]
+        dependents = [
+            *_later(manifest, record),
+            *_importers(root, actions),
+            *_generated_since(root, manifest, record, actions),
+        ]
         if dependents:
             raise BuiltUpon(
                 f"{record.number} ({record.command})",
@@ -208,6 +213,24 @@ def _later(manifest: Manifest, record: Record) -> list[str]:
         for later in manifest.records[place + 1 :]
         if set(later.files) & {p for p, f in record.files.items() if f.before != f.after}
     ]
+
+
+def _generated_since(
+    root: Path, manifest: Manifest, record: Record, actions: list[FileAction]
+) -> list[str]:
+    """Name the files that later commands have made of what would change.
+
+    A test that was made up of an event's fields, for example, after a generation of it was added.
+    """
+    if record is manifest.records[-1] or not any(item.path.endswith(".py") for item in actions):
+        return []
+    from dolittle_cli.scaffold.ripple import with_dependents
+
+    plan = Plan(root, tuple(actions))
+    ripples = with_dependents(plan, manifest, "").plan
+    texts = {item.path: item.text for item in plan.files}
+    changed = [item.path for item in ripples.files if texts.get(item.path) != item.text]
+    return sorted({*changed, *(item.path for item in ripples.kept)})
 
 
 def _importers(root: Path, actions: list[FileAction]) -> list[str]:

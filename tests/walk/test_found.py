@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.walk.checking import Checker
-from tests.walk.steps import Doing, Typed, make_project
+from tests.walk.steps import Deleted, Doing, Step, Typed, make_project
 
 pytestmark = pytest.mark.slow
 
 OF_THE_EXAMPLE = "of the example: "
 """How a walk is called that begins with the example."""
 
-FOUND: dict[str, list[str | Typed]] = {
+FOUND: dict[str, list[str | Step]] = {
     "imports that two commands add in one place are sorted": [
         "add event GuestClosed note:str?",
         "add aggregate TableRoot --command=do_it=GuestClosed",
@@ -24,6 +24,28 @@ FOUND: dict[str, list[str | Typed]] = {
     ],
     "of the example: an update leaves what was renamed renamed": [
         "rename event DishPrepared DishPreparedToo",
+        Typed(("update",), "0.1.1"),
+    ],
+    "a generation that a test was made of is not taken back": [
+        "add event DishPaid note:str?",
+        "add generation DishPaid new21:date?",
+        "add projection TableView count:int=0 --on DishPaid",
+        "undo 3",
+    ],
+    "a generation that a command was made of is not taken back": [
+        "add event DishPaid note:str?",
+        "add aggregate CookRoot",
+        "add generation DishPaid new21:date?",
+        "add command CookRoot pay --event DishPaid",
+        "undo 4",
+    ],
+    "a field does not get into a test that looks like the one which is gone": [
+        "add event DishPaid note:str?",
+        "add event BillPaid note:str?",
+        "add aggregate CookRoot name:str --command=do_it=DishPaid",
+        Deleted("tests/aggregates/test_cook_root.py"),
+        "add generation DishPaid new21:date?",
+        "add command CookRoot pay --event BillPaid",
         Typed(("update",), "0.1.1"),
     ],
 }

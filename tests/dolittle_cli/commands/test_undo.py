@@ -121,6 +121,29 @@ def test_a_command_of_a_number_is_taken_back_and_the_others_stay(shop: Path) -> 
     assert (shop / "shop/events/shop_closed.py").is_file()
 
 
+@pytest.mark.parametrize(
+    ("later", "named"),
+    [
+        (["add", "projection", "Dishes", "--on", "DishPrepared"], "tests/projections/"),
+        (["add", "command", "Kitchen", "cook", "--event", "DishPrepared"], "shop/aggregates/"),
+    ],
+)
+def test_a_generation_is_built_upon_by_what_was_made_of_its_fields(
+    shop: Path, capsys: pytest.CaptureFixture[str], later: list[str], named: str
+) -> None:
+    assert main(["add", "aggregate", "Kitchen"]) == 0
+    assert main(DISH) == 0
+    assert main(["add", "generation", "DishPrepared", "price:int=0"]) == 0
+    assert main(later) == 0
+    before = everything_in(shop)
+    capsys.readouterr()
+    assert main(["undo", "4"]) == 1
+    assert f"is built upon by: {named}" in capsys.readouterr().err
+    assert everything_in(shop) == before
+    assert main(["undo"]) == 0
+    assert main(["undo"]) == 0
+
+
 def test_what_is_built_upon_is_refused_with_what_depends_on_it(
     shop: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,3 +113,27 @@ def test_without_a_base_what_only_one_has_is_taken() -> None:
 def test_a_difference_says_where_a_last_line_has_no_end() -> None:
     assert unified("a.txt", "x\n", "x")[-3:] == ["-x", "+x", "\\ No newline at end of file"]
     assert unified("a.txt", "", "x\n")[:2] == ["--- /dev/null", "+++ b/a.txt"]
+
+
+TESTS = """\
+def test_pay() -> None:
+    done = given(Bill).when(Bill.pay, new=1)
+
+    done.then(BillPaid(new=1))
+"""
+
+
+def test_what_is_new_in_a_function_does_not_go_into_one_that_looks_like_it() -> None:
+    other = TESTS.replace("pay", "send").replace("BillPaid", "BillSent")
+    generated = TESTS.replace("new=1", "new=1, more=2")
+    merged = merge(TESTS, f"{other}\n\n{TESTS}", generated, is_python=True)
+    assert merged == Merged(f"{other}\n\n{generated}", 0)
+    assert merge(TESTS, other, generated, is_python=True).conflicts == 1
+    assert merge(TESTS, f"{other}\n\n# more\n", generated, is_python=True).conflicts == 1
+
+
+def test_a_line_of_the_owner_stays_in_a_method_that_is_generated_under_another_name() -> None:
+    yours = TESTS.replace("    done.then", "    print(done)\n    done.then")
+    generated = TESTS.replace("test_pay", "test_pay_now")
+    merged = merge(TESTS, yours, generated, is_python=True)
+    assert merged == Merged(yours.replace("test_pay", "test_pay_now"), 0)
