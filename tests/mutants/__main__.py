@@ -25,6 +25,8 @@ TESTS = (
     "tests/dolittle/engines/file/test_segments.py",
     "tests/dolittle/engines/file/test_synced.py",
     "tests/dolittle/engines/file/test_chain.py",
+    "tests/dolittle/engines/file/test_log.py",
+    "tests/dolittle/engines/file/test_log_recovery.py",
     "tests/dolittle/engines/file/test_unbuilt.py",
     "tests/dolittle/engines/file/test_index_answers.py",
     "tests/dolittle/engines/file/test_index.py",
