@@ -329,7 +329,7 @@ def test_the_legend_tells_only_what_is_drawn(
     [
         (["--format", "png"], 2, "--format 'png' is not known", "mermaid, dot, svg, json"),
         (["--json", "--format", "svg"], 2, "--json and --format svg exclude each other", ""),
-        (["--events", "-1"], 2, "--events takes a whole number from 0", "see dolittle graph --help"),
+        (["--events", "-1"], 2, "--events takes a whole number from 0", "dolittle graph --help"),
         (["--tenant", "nort"], 1, "there is no tenant 'nort'", "did you mean north?"),
     ],
 )
