@@ -48,6 +48,9 @@ def settle(
     files = []
     kept = list(plan.kept)
     for item in plan.files:
+        if item.action is Action.CREATE and carry:
+            # Its owner deleted it; what comes back knows what was done to it meanwhile.
+            item = replace(item, text=carry(item.path, item.text))
         if item.action is not Action.CONFLICT:
             files.append(item)
             continue

@@ -48,6 +48,12 @@ FOUND: dict[str, list[str | Step]] = {
         "add command CookRoot pay --event BillPaid",
         Typed(("update",), "0.1.1"),
     ],
+    "a test that was deleted comes back with the fields of later generations": [
+        "add event DishPaid note:str?",
+        "add generation DishPaid new21:date?",
+        Deleted("tests/events/test_dish_paid.py"),
+        "add event DishPaid note:str? more:int=1",
+    ],
 }
 
 
