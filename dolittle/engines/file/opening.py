@@ -85,7 +85,7 @@ def _make_names_durable(files: Files, folder: Path) -> None:
             return
 
 
-def check_sealed(files: Files, log: Log, lookup: Lookup) -> StoreDamaged | None:
+def check_sealed(log: Log, lookup: Lookup) -> StoreDamaged | None:
     """Read again each sealed segment that no longer looks as it did; return the first damage.
 
     One that the index has not seen whole is checked while the index catches up with it.
@@ -96,7 +96,7 @@ def check_sealed(files: Files, log: Log, lookup: Lookup) -> StoreDamaged | None:
         return log.segments.damage(0, "the first segment is missing", 0)
     for segment, following in itertools.pairwise(segments):
         known = remembered.get(segment.first_position)
-        stat = files.stat(segment.path)
+        stat = log.segments.sealed_look(segment)
         looks = SealedSegment(segment.first_position, segment.base, stat.st_size, stat.st_mtime_ns)
         is_new = known is None and lookup.indexed_address < following.base
         if known == looks:

@@ -91,7 +91,8 @@ class Segments:
         self._files = files
         self._folder = folder
         self._seed = seed
-        self._all: list[Segment]
+        self._all: list[Segment] = []
+        self._sealed: dict[int, os.stat_result] = {}
         self._bases: list[int]
         self._fds: dict[Path, int] = {}
         self._mutex = threading.Lock()
@@ -114,15 +115,31 @@ class Segments:
     def refresh(self) -> None:
         """Look which files there are; those that are not the last no longer change in size."""
         with self._mutex:
+            folder = self._folder / FOLDER
+            known = {segment.first_position: segment for segment in self._all}
             found: list[Segment] = []
             base = 0
-            for name in self._files.names(self._folder / FOLDER):
+            for name in self._files.names(folder):
                 if not _NAME.fullmatch(name):
                     continue
                 if found:
-                    base += self._files.stat(found[-1].path).st_size
-                found.append(Segment(int(name[:20]), self._folder / FOLDER / name, base))
+                    base += self._sealed_size(found[-1])
+                first_position = int(name[:20])
+                segment = known.get(first_position)
+                if segment is None or segment.base != base:
+                    segment = Segment(first_position, folder / name, base)
+                found.append(segment)
             self._all, self._bases = found, [segment.base for segment in found]
+
+    def _sealed_size(self, segment: Segment) -> int:
+        seen = self._sealed.get(segment.first_position)
+        if seen is None:
+            seen = self._sealed[segment.first_position] = self._files.stat(segment.path)
+        return seen.st_size
+
+    def sealed_look(self, segment: Segment) -> os.stat_result:
+        """Return what a segment that is not the last looked like when it was found to be sealed."""
+        return self._sealed[segment.first_position]
 
     def at(self, address: int) -> Segment:
         """Return the segment that holds an address, or would hold it next."""

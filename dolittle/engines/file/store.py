@@ -100,7 +100,7 @@ class FileStore:
                         self._log.bring_up_to_date()
             self._lookup = Lookup(files, folder, store_id, self._log, is_writable=lock is not None)
             undo.callback(self._lookup.close)
-            self._damage = check_sealed(files, self._log, self._lookup)
+            self._damage = check_sealed(self._log, self._lookup)
             self._reader = Reader(self._log, self._lookup)
             self._waiters = Waiters(folder, lambda: self._log.mark().position, new_id())
             self._sender: Sender | None = None
