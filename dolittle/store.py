@@ -370,14 +370,15 @@ def check_size(commit: Commit) -> None:
     if len(commit.events) > COMMIT_EVENTS_MAX:
         raise CommitTooLarge(len(commit.events), COMMIT_EVENTS_MAX, "events")
     context = commit.context
+    events = commit.events
+    types, sources = [event.type_id for event in events], [event.source for event in events]
+    if not (all(types) and all(sources)):
+        raise ValueError("an event has a type and a source")
+    # Each of these lists is made by one step of the interpreter, which is felt in every commit.
     names = (commit.id, context.correlation, context.causation, context.handler)
-    longest = max(map(len, names))
-    total = 0
-    for event in commit.events:
-        if not event.type_id or not event.source:
-            raise ValueError("an event has a type and a source")
-        total += len(event.content)
-        longest = max(longest, len(event.source), len(event.type_id), len(event.aggregate))
+    roots = [event.aggregate for event in events]
+    longest = max(map(len, (*names, *types, *sources, *roots)))
+    total = sum([len(event.content) for event in events])
     if total > COMMIT_BYTES_MAX:
         raise CommitTooLarge(total, COMMIT_BYTES_MAX, "bytes of content")
     if longest > NAME_CHARACTERS_MAX:
