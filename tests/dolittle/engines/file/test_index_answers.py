@@ -7,7 +7,7 @@ import random
 import sqlite3
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -214,9 +214,38 @@ def test_a_posting_may_span_more_than_four_bytes_can_say(index: Index) -> None:
     assert index.addresses_before((TYPE, "DishPrepared"), 2**60, 10) == far[::-1]
 
 
+def test_the_same_is_not_asked_for_twice(index: Index) -> None:
+    lines = Lines(3)
+    lines.more(index, 40)
+    asked: list[str] = []
+    index._db.set_trace_callback(asked.append)
+    tail = Tail(lines.end, lines.position)
+    tail.add(store(a_commit(an_event("a", "b"), id="x"), Place(lines.position, 0, TIME), [0]), 1)
+    index.begin()
+    index.add(tail, Indexed(lines.end + 1, lines.position + 1), [])
+    index._db.set_trace_callback(None)
+    keys = [each.partition("key <= ")[2] for each in asked if each.startswith("SELECT")]
+    # The number of a type is asked for, and then where it stands.
+    assert sorted(key for key in set(keys) if keys.count(key) > 1) == [
+        "x'69' ORDER BY key DESC LIMIT 1",
+        "x'740000000161' ORDER BY key DESC LIMIT 1",
+    ]
+    assert len(keys) == 9
+
+
+def test_a_time_before_1970_is_as_old_as_can_be(index: Index) -> None:
+    tail = Tail(0, 0)
+    old = datetime(1970, 1, 1, tzinfo=UTC) - timedelta(microseconds=5)
+    tail.add(store(a_commit(), Place(0, 0, old), [0]), 1)
+    index.begin()
+    index.add(tail, Indexed(1, 1), [])
+    assert index.place_before(0) is None
+    assert index.place_before(1) == index.place_before(2) == KnownPlace(0, 0, 0)
+
+
 def test_what_sealed_segments_looked_like_is_remembered(index: Index) -> None:
     assert index.segments() == []
-    one, two = SealedSegment(0, 0, 100, 5), SealedSegment(300, 100, 2**40, 7)
+    one, two = SealedSegment(0, 0, 100, 5), SealedSegment(2**62, 100, 2**40, 7)
     index.begin()
     index.add(Tail(0, 0), Indexed(), [two, one])
     assert index.segments() == [one, two]
@@ -295,8 +324,9 @@ def test_an_index_of_another_store_is_refused_and_let_go_of(
     assert index._db.execute("SELECT * FROM meta").fetchall() == [("owner", f"3 {STORE}")]
     index.close()
     before = path.read_bytes()
-    with pytest.raises(sqlite3.DatabaseError, match="another store or version") as caught:
+    with pytest.raises(sqlite3.DatabaseError) as caught:
         Index(path, "1" * 32, is_writable=is_writable)
+    assert str(caught.value) == "the index belongs to another store or version"
     assert not is_passing(caught.value)
     assert path.read_bytes() == before
     with sqlite3.connect(path) as db:

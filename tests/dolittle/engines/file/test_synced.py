@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
+import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -244,3 +247,26 @@ def test_the_name_of_this_boot_is_that_of_the_system(monkeypatch: pytest.MonkeyP
     unknown = {synced_module._boot_id() for _ in range(3)}
     assert len(unknown) == 3
     assert {len(each) for each in unknown} == {16}
+
+
+def test_on_macos_the_name_of_this_boot_is_asked_of_the_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Library:
+        """Does what sysctl(3) says of ``sysctlbyname``."""
+
+        def __init__(self, name: str | None) -> None:
+            assert name is None
+
+        def sysctlbyname(
+            self, name: bytes, old: Any, length: Any, new: object, new_length: int
+        ) -> int:
+            assert (name, new, new_length) == (b"kern.bootsessionuuid", None, 0)
+            assert length._obj.value == ctypes.sizeof(old) >= len(BOOT) + 1
+            old.value = BOOT.upper().encode()
+            return 0
+
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    synced_module._BOOT_ID.write_text("not asked for")
+    assert synced_module._boot_id().hex() == BOOT.replace("-", "")
