@@ -6,6 +6,7 @@ import argparse
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -111,7 +112,9 @@ def main() -> int:
     started = time.monotonic()
     # A folder in memory where there is one: what is tried is no question of the disk.
     memory = Path("/dev/shm")
-    place = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    place = Path(tempfile.mkdtemp(prefix="mutants-", dir=memory if memory.is_dir() else None))
+    # Whoever ends it finds nothing left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(place / "hypothesis")
     arguments = ["-p", "no:cacheprovider", "-p", "no:terminal", "-p", "no:xdist", "-s"]
     arguments += ["--basetemp", str(place / "tests"), *TESTS]

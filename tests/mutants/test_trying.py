@@ -56,7 +56,8 @@ changes = [
 ]
 tell = lambda tried: print(tried.change.name, tried.killer.rpartition("::")[2] or "-", tried.tests)
 plugin = trying.Trying(changes, 1e9, tell)
-pytest.main(["-s", "-p", "no:asyncio", "-p", "no:cacheprovider", "-p", "no:terminal"], plugins=[plugin])
+without = [f"-pno:{name}" for name in ("asyncio", "cacheprovider", "terminal")]
+pytest.main(["-s", *without], plugins=[plugin])
 print(plugin.problem.partition("\\n")[0])
 """
 

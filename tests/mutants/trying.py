@@ -211,7 +211,11 @@ def _in_a_child(run: Callable[[Callable[[Any], None]], None]) -> list[Any]:
             # Threads that a change has left behind must not keep the child alive.
             os._exit(0)
     os.close(writing)
-    with os.fdopen(reading) as lines:
-        said = [json.loads(line) for line in lines]
-    os.waitpid(pid, 0)
-    return said
+    try:
+        with os.fdopen(reading) as lines:
+            return [json.loads(line) for line in lines]
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        os.waitpid(pid, 0)
