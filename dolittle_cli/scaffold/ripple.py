@@ -169,6 +169,11 @@ def _merged(
     # The base moves by the same difference, so that what else has moved since, by the owner's
     # hand or by a newer template, is still to come.
     base = merge(was, file.base, will_be.text, is_python=is_python)
-    made = replace(will_be, text=will_be.text if base.conflicts else base.text, digest=file.digest)
+    text = base.text
+    if base.conflicts:
+        # What the file really holds, or what was there: a base with more in it than the file ever
+        # had would make an owner's deletion of what is still to come.
+        text = will_be.text if merged.text == will_be.text else file.base
+    made = replace(will_be, text=text, digest=file.digest)
     action = Action.IDENTICAL if merged.text == found else Action.EDIT
     return FileAction(action, path, merged.text, found, made)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dolittle_cli.main import main
+from dolittle_cli.scaffold.manifest import read_manifest
 
 DISH = ["add", "event", "DishPrepared", "dish:str", "chef:str"]
 KITCHEN = ["add", "aggregate", "Kitchen", "ingredients:int=2", "--command",
@@ -63,6 +64,25 @@ def test_it_is_taken_back_with_the_command(shop: Path) -> None:
     assert main([*DISH, "price:int"]) == 0
     assert main(["undo"]) == 0
     assert {path: (shop / path).read_text() for path in (CODE, TEST)} == before
+
+
+def test_the_base_of_later_merges_has_nothing_that_the_file_never_had(shop: Path) -> None:
+    change(shop / "shop/events/dish_prepared.py", "chef: str", "chef: str\n    note: str")
+    change(shop / CODE, "chef: str)", "chef: str, note: str)")
+    change(shop / CODE, "chef=chef))", "chef=chef, note=note))")
+    change(shop / CODE, '    """', '    """Mine. ')
+    (shop / TEST).unlink()
+    mine = (shop / CODE).read_text()
+    base = read_manifest(shop).things()["aggregate Kitchen"].files[CODE].base
+    assert main(["add", "generation", "DishPrepared", "price:int=0"]) == 0
+    now = (shop / CODE).read_text()
+    assert now != mine
+    kept = read_manifest(shop).things()["aggregate Kitchen"].files[CODE].base
+    assert kept in (base, now)
+    assert main([*KITCHEN[:3], "more:int=1", *KITCHEN[3:]]) == 0
+    assert (shop / CODE).read_text() == now.replace(
+        "    ingredients: int = 2\n", "    more: int = 1\n    ingredients: int = 2\n"
+    )
 
 
 def test_what_its_owner_changed_in_the_same_place_stays_whole_and_is_named(
