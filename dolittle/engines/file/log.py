@@ -212,8 +212,8 @@ class Log:
             # Whoever writes next, in whichever process, must not believe what seems to be there.
             self._has_failed = True
             assert self._synced is not None
+            # It counts, so that this log is not the latest any more, either.
             self._synced.publish(self._own._replace(mtime_ns=0))
-            self._own_count = -1
             raise SyncFailed(str(error)) from error
 
     def cut_back(self) -> None:

@@ -60,7 +60,9 @@ def test_what_is_appended_is_read_when_it_is_published(logs: Logs) -> None:
     assert log.own == log.mark() == other.mark() == expected
     assert other.is_others_turn
     assert not log.is_others_turn
-    # Behind it goes the next one.
+    # Behind it goes the next one, into the file that is open, whoever has looked for others.
+    log.segments.refresh()
+    files.taken()
     log.append(a_line(2, 2))
     assert files.taken() == [f"write 0 {len(data)} {len(a_line(2, 2))}", "sync 0"]
     log.publish(len(a_line(2, 2)), 3, TIME_US + 5)
