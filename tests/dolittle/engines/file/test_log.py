@@ -162,6 +162,19 @@ def test_a_segment_that_cannot_be_begun_leaves_no_open_file(logs: Logs) -> None:
     assert log.own.position == 2
 
 
+def test_a_segment_that_cannot_be_opened_leaves_the_one_before_closed_once(logs: Logs) -> None:
+    files = Recorder()
+    log = logs.ready(files, segment_bytes=1)
+    put(log)
+    files.fails = "open 1 w"
+    for _ in range(2):
+        with pytest.raises(OSError, match="says no"):
+            log.append(a_line(1, 1))
+    files.fails = ""
+    put(log)
+    assert log.own.position == 2
+
+
 def test_with_durability_os_a_segment_is_synced_before_the_next_one_begins(logs: Logs) -> None:
     files = Recorder()
     log = logs.ready(files, is_synced=False, segment_bytes=1)

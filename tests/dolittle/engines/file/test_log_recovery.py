@@ -207,6 +207,12 @@ def test_what_a_write_left_is_cut_back_on_disk(logs: Logs) -> None:
     assert files.taken() == ["fstat 0"]
 
 
+def test_the_very_first_line_may_not_be_settled(logs: Logs) -> None:
+    log = logs.ready()
+    segment_path(logs.folder, 0).write_bytes(a_line(0))
+    assert log.unsettled_ids() == {"c0"}
+
+
 def test_ids_that_are_not_settled_are_those_of_intact_lines_behind_the_mark(logs: Logs) -> None:
     log = logs.ready(segment_bytes=10)
     put(log)
