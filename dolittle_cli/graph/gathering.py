@@ -30,9 +30,8 @@ def gather(name: str, project: Path, definition: Definition, sources: Sources, s
     gathering.declare()
     gathering.see(seen)
     nodes = sorted(gathering.nodes.values(), key=lambda node: (node.kind, node.name))
-    return Graph(
-        (name,), tuple(nodes), tuple(gathering.edges.values()), seen.looked_at, seen.has_more
-    )
+    edges = sorted(gathering.edges.values(), key=lambda edge: (edge.start, edge.stop, edge.kind))
+    return Graph((name,), tuple(nodes), tuple(edges), seen.looked_at, seen.has_more)
 
 
 class _Gathering:
