@@ -50,7 +50,7 @@ class Typed:
         words: Behind ``dolittle``.
         version: The version that dolittle says it has, so that an update has something to do.
         then: ``again``: type it once more, nothing may change. ``undo``: take it back, everything
-            must be as it was.
+            must be as it was; so it must if it was refused.
     """
 
     words: tuple[str, ...]
@@ -129,6 +129,8 @@ class Doing:
             self._undo(step, before)
         elif code == DONE and step.then == "again":
             self._again(step)
+        elif step.then == "undo":
+            _compare("refused", before, _texts(self.project), str(step))
 
     def _undo(self, step: Typed, before: dict[str, str]) -> None:
         after = _texts(self.project)
