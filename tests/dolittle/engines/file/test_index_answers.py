@@ -172,7 +172,14 @@ def test_the_index_answers_what_the_lines_say(index: Index, seed: int) -> None:
         lines.check(index)
 
 
+def lengths_of_rows(index: Index) -> list[int]:
+    """Return how many addresses are in each row of the postings of types."""
+    rows = index._db.execute("SELECT key, value FROM chain ORDER BY key").fetchall()
+    return [len(value) // 4 - 1 for key, value in rows if key.startswith(b"p\1")]
+
+
 @pytest.mark.usefixtures("short_rows")
+@pytest.mark.parametrize("begin", [0, 2**40])
 @pytest.mark.parametrize(
     ("batches", "expected"),
     [
@@ -187,9 +194,9 @@ def test_the_index_answers_what_the_lines_say(index: Index, seed: int) -> None:
     ],
 )
 def test_a_row_is_filled_before_another_is_begun(
-    index: Index, batches: list[int], expected: list[int]
+    index: Index, batches: list[int], expected: list[int], begin: int
 ) -> None:
-    number = 0
+    number = begin
     for count in batches:
         tail = Tail(number, number)
         for _ in range(count):
@@ -197,10 +204,8 @@ def test_a_row_is_filled_before_another_is_begun(
             number += 1
         index.begin()
         index.add(tail, Indexed(number, number), [])
-    rows = index._db.execute("SELECT key, value FROM chain ORDER BY key").fetchall()
-    lengths = [len(value) // 4 - 1 for key, value in rows if key.startswith(b"p\1")]
-    assert lengths == expected
-    assert index.addresses((TYPE, "DishPrepared"), 0, 100) == list(range(number))
+    assert lengths_of_rows(index) == expected
+    assert index.addresses((TYPE, "DishPrepared"), 0, 100) == list(range(begin, number))
 
 
 def test_a_posting_may_span_more_than_four_bytes_can_say(index: Index) -> None:
@@ -212,6 +217,8 @@ def test_a_posting_may_span_more_than_four_bytes_can_say(index: Index) -> None:
         index.add(tail, Indexed(address + 100, number + 1, number, address, 0), [])
     assert index.addresses((TYPE, "DishPrepared"), 0, 10) == far
     assert index.addresses_before((TYPE, "DishPrepared"), 2**60, 10) == far[::-1]
+    # Where four bytes can say it, it is said.
+    assert lengths_of_rows(index) == [2, 2, 1, 1]
 
 
 def test_the_same_is_not_asked_for_twice(index: Index) -> None:
@@ -241,6 +248,20 @@ def test_a_time_before_1970_is_as_old_as_can_be(index: Index) -> None:
     index.add(tail, Indexed(1, 1), [])
     assert index.place_before(0) is None
     assert index.place_before(1) == index.place_before(2) == KnownPlace(0, 0, 0)
+
+
+def test_places_may_be_as_far_as_numbers_go(index: Index) -> None:
+    position, address = 2**62 + 2**57, 2**62 + 1
+    time = datetime.max.replace(tzinfo=UTC)
+    tail = Tail(address, position)
+    context = ExecutionContext(correlation="c")
+    tail.add(store(a_commit(context=context), Place(position, 0, time), [0]), 1)
+    index.begin()
+    index.add(tail, Indexed(address + 1, position + 1), [])
+    place = KnownPlace(position, address, microseconds(time))
+    assert index.last_place() == place
+    assert index.place_before(2**63 - 1) == place
+    assert index.correlation_addresses("c", 0, 1) == [address]
 
 
 def test_what_sealed_segments_looked_like_is_remembered(index: Index) -> None:
