@@ -26,6 +26,7 @@ class CountingFiles(OsFiles):
         self.flags: set[int] = set()
         self.open_now: set[int] = set()
         self.opened = 0
+        self.looks: list[Path] = []
 
     def open(self, path: Path, flags: int) -> int:
         self.flags.add(flags)
@@ -42,6 +43,10 @@ class CountingFiles(OsFiles):
         assert fd in self.open_now
         self.reads.append((offset, length))
         return super().pread(fd, length, offset)
+
+    def stat(self, path: Path) -> os.stat_result:
+        self.looks.append(path)
+        return super().stat(path)
 
     def taken(self) -> list[tuple[int, int]]:
         """Return what was read since the last call, as offsets and lengths."""
@@ -84,6 +89,30 @@ def test_an_address_is_in_the_segment_that_holds_it(tmp_path: Path) -> None:
     assert segments.last == Segment(20, segment_path(tmp_path, 20), 35)
     assert segments.end_of(third) == 35
     segments.close()
+
+
+def test_a_sealed_segment_is_looked_at_once(tmp_path: Path) -> None:
+    files = CountingFiles()
+    segments = a_log(tmp_path, (0, b"x" * 10), (3, b"x" * 5), (7, b"x"), files=files)
+    paths = [segment_path(tmp_path, position) for position in (0, 3, 7)]
+    before = segments.all
+    segments.refresh()
+    assert files.looks == paths[:2]
+    assert all(one is other for one, other in zip(before, segments.all, strict=True))
+    assert [segments.sealed_look(each) for each in before[:2]] == [p.stat() for p in paths[:2]]
+    segment_path(tmp_path, 9).write_bytes(b"")
+    segments.refresh()
+    assert files.looks == paths
+    assert segments.sealed_look(before[2]) == paths[2].stat()
+    # Where one is missing, those behind it move up.
+    paths[0].unlink()
+    segments.refresh()
+    assert [(each.path, each.base) for each in segments.all] == [
+        (paths[1], 0),
+        (paths[2], 5),
+        (segment_path(tmp_path, 9), 6),
+    ]
+    assert files.looks == paths
 
 
 def test_a_log_without_segments_would_begin_with_the_first(tmp_path: Path) -> None:
