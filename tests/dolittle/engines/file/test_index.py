@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import shutil
 import sqlite3
@@ -11,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from dolittle.engines.file import FileStore
+from dolittle.engines.file import index as index_module
+from dolittle.engines.file.index import Index, Indexed, SealedSegment, is_passing
 from dolittle.store import Selection
 from dolittle.testing.contract import MovableClock, a_commit, an_event, read_all
 from dolittle.testing.faulty_files import FaultyFiles
+
+STORE = "0" * 32
 
 
 async def open_store(folder: Path, **options: object) -> FileStore:
@@ -205,3 +210,80 @@ async def test_two_that_index_the_same_lines_add_them_once(tmp_path: Path) -> No
     store = await open_store(tmp_path)
     assert await store.verify() == []
     await store.close()
+
+
+def test_one_at_a_time_adds_and_waits_only_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "_BUSY_S", 0.01)
+    path = tmp_path / "index.sqlite"
+    one, two = (Index(path, STORE, is_writable=True) for _ in range(2))
+    one.begin()
+    for attempt in (two.begin, lambda: two.remember(SealedSegment(0, 0, 1, 1))):
+        with pytest.raises(sqlite3.OperationalError, match="locked") as caught:
+            attempt()
+        assert is_passing(caught.value)
+    # Reading needs no turn.
+    assert two.indexed() == Indexed()
+    assert two._db.execute("PRAGMA busy_timeout").fetchone() == (10,)
+    one.rollback()
+    two.begin()
+    two.close()
+    one.close()
+
+
+def test_the_file_is_private_and_written_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder?#%20"
+    folder.mkdir()
+    path = folder / "index.sqlite"
+    with pytest.raises(sqlite3.OperationalError):
+        Index(path, STORE, is_writable=False)
+    assert not path.exists()
+    index = Index(path, STORE, is_writable=True)
+    assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o600}
+    assert index._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert index._db.execute("PRAGMA synchronous").fetchone() == (1,)
+    reader = Index(path, STORE, is_writable=False)
+    assert reader.indexed() == Indexed()
+    with pytest.raises(sqlite3.OperationalError, match="readonly") as caught:
+        reader.remember(SealedSegment(0, 0, 1, 1))
+    assert is_passing(caught.value)
+    reader.close()
+    index.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        index.indexed()
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_an_index_of_another_store_is_refused_and_let_go_of(
+    tmp_path: Path, is_writable: bool
+) -> None:
+    path = tmp_path / "index.sqlite"
+    index = Index(path, STORE, is_writable=True)
+    assert index._db.execute("SELECT * FROM meta").fetchall() == [("owner", f"3 {STORE}")]
+    index.close()
+    before = path.read_bytes()
+    with pytest.raises(sqlite3.DatabaseError) as caught:
+        Index(path, "1" * 32, is_writable=is_writable)
+    assert str(caught.value) == "the index belongs to another store or version"
+    assert not is_passing(caught.value)
+    assert path.read_bytes() == before
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meta SET value = '2 ' || substr(value, 3)")
+    db.close()
+    with pytest.raises(sqlite3.DatabaseError, match="another store or version"):
+        Index(path, STORE, is_writable=is_writable)
+
+
+def test_an_error_of_the_surroundings_says_nothing_against_the_index() -> None:
+    def error(code: int) -> sqlite3.Error:
+        made = sqlite3.OperationalError("so it is")
+        made.sqlite_errorcode = code
+        return made
+
+    for code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_IOERR_READ):
+        assert is_passing(error(code))
+    for code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        assert not is_passing(error(code))
+    assert not is_passing(ValueError("a number that is none"))
+    assert not is_passing(OSError(errno.EIO, "not of SQLite"))

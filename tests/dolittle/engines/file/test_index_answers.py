@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import random
 import sqlite3
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dolittle.engines.file import index as index_module
-from dolittle.engines.file.index import Index, Indexed, SealedSegment, commit_order, is_passing
+from dolittle.engines.file.index import Index, Indexed, SealedSegment, commit_order
 from dolittle.engines.file.line import Place, StoredCommit, microseconds, store
 from dolittle.engines.file.tail import AGGREGATE, PLACE_BYTES, SOURCE, TYPE, KnownPlace, Tail
 from dolittle.execution import ExecutionContext
@@ -291,89 +290,12 @@ def test_what_is_given_up_is_not_there(index: Index) -> None:
     assert not index._db.in_transaction
 
 
-def test_one_at_a_time_adds_and_waits_only_for_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(index_module, "_BUSY_S", 0.01)
-    path = tmp_path / "index.sqlite"
-    one, two = (Index(path, STORE, is_writable=True) for _ in range(2))
-    one.begin()
-    for attempt in (two.begin, lambda: two.remember(SealedSegment(0, 0, 1, 1))):
-        with pytest.raises(sqlite3.OperationalError, match="locked") as caught:
-            attempt()
-        assert is_passing(caught.value)
-    # Reading needs no turn.
-    assert two.indexed() == Indexed()
-    assert two._db.execute("PRAGMA busy_timeout").fetchone() == (10,)
-    one.rollback()
-    two.begin()
-    two.close()
-    one.close()
-
-
 def test_any_thread_may_ask(index: Index) -> None:
     found: list[object] = []
     thread = threading.Thread(target=lambda: found.append(index.indexed()))
     thread.start()
     thread.join(10)
     assert found == [Indexed()]
-
-
-def test_the_file_is_private_and_written_behind(tmp_path: Path) -> None:
-    folder = tmp_path / "a folder?#%20"
-    folder.mkdir()
-    path = folder / "index.sqlite"
-    with pytest.raises(sqlite3.OperationalError):
-        Index(path, STORE, is_writable=False)
-    assert not path.exists()
-    index = Index(path, STORE, is_writable=True)
-    assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o600}
-    assert index._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert index._db.execute("PRAGMA synchronous").fetchone() == (1,)
-    reader = Index(path, STORE, is_writable=False)
-    assert reader.indexed() == Indexed()
-    with pytest.raises(sqlite3.OperationalError, match="readonly") as caught:
-        reader.remember(SealedSegment(0, 0, 1, 1))
-    assert is_passing(caught.value)
-    reader.close()
-    index.close()
-    with pytest.raises(sqlite3.ProgrammingError):
-        index.indexed()
-
-
-@pytest.mark.parametrize("is_writable", [True, False])
-def test_an_index_of_another_store_is_refused_and_let_go_of(
-    tmp_path: Path, is_writable: bool
-) -> None:
-    path = tmp_path / "index.sqlite"
-    index = Index(path, STORE, is_writable=True)
-    assert index._db.execute("SELECT * FROM meta").fetchall() == [("owner", f"3 {STORE}")]
-    index.close()
-    before = path.read_bytes()
-    with pytest.raises(sqlite3.DatabaseError) as caught:
-        Index(path, "1" * 32, is_writable=is_writable)
-    assert str(caught.value) == "the index belongs to another store or version"
-    assert not is_passing(caught.value)
-    assert path.read_bytes() == before
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE meta SET value = '2 ' || substr(value, 3)")
-    db.close()
-    with pytest.raises(sqlite3.DatabaseError, match="another store or version"):
-        Index(path, STORE, is_writable=is_writable)
-
-
-def test_an_error_of_the_surroundings_says_nothing_against_the_index() -> None:
-    def error(code: int) -> sqlite3.Error:
-        made = sqlite3.OperationalError("so it is")
-        made.sqlite_errorcode = code
-        return made
-
-    for code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_IOERR_READ):
-        assert is_passing(error(code))
-    for code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
-        assert not is_passing(error(code))
-    assert not is_passing(ValueError("a number that is none"))
-    assert not is_passing(OSError(errno.EIO, "not of SQLite"))
 
 
 def test_the_rows_are_those_of_the_format(index: Index) -> None:
