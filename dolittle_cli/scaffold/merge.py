@@ -69,12 +69,14 @@ def _merge_modules(base: str, yours: str, generated: str) -> Merged:
 
     At first, lines are compared within the function or class that they are in, since tests look
     much like one another. Where a generated name changed, that may find nothing in common, and
-    then they are compared as lines of a text; but not where the owner has taken something out,
-    or what is new in it would find its way into something that looks like it.
+    then they are compared as lines of a text; but not where the owner has taken something out
+    that is still generated, or what is new in it would get into something that looks like it.
     """
     alike = merge_imports(base, yours, generated)
-    there = {scope for scope, _ in _keys(yours, scoped=True)}
-    is_complete = all(scope in there for scope, _ in _keys(base, scoped=True))
+    old, mine, theirs = (
+        {scope for scope, _ in _keys(text, scoped=True)} for text in (base, yours, generated)
+    )
+    is_complete = not (old & theirs) - mine
     for scoped in (True, False) if is_complete else (True,):
         if alike is not None:
             merged = _merge(alike.base, alike.yours, alike.generated, lenient=True, scoped=scoped)

@@ -248,10 +248,10 @@ class _Rename:
             is_rendered = self._is_as_generated(thing, was)
             for path in thing.files:
                 place = self._moved.get(path, path)
-                if place not in will_be:
+                before = read_text(self._project.root, path)
+                if place not in will_be or before is None:
                     continue
                 if is_rendered:
-                    before = read_text(self._project.root, path) or ""
                     made = will_be[place]
                     self._files[path] = _Text(
                         before, made.text, place, made, owner=now.key, is_rendered=True
@@ -275,6 +275,8 @@ class _Rename:
         """Tell whether nobody has changed a thing, and it would be generated so today."""
         for path, file in thing.files.items():
             found = read_text(self._project.root, path)
+            if found is None:
+                continue  # what its owner deleted is not changed: it would come back as generated
             if not file.is_untouched(found):
                 return False
             if path in today and today[path].text != found:

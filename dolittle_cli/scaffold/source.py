@@ -135,9 +135,7 @@ class Source:
     def users(self, name: str) -> list[str]:
         """Return the classes that have a field of a value object, or of one that is made of it."""
         return [
-            item.name
-            for item in self.classes
-            if any(_is_made_of(f.type, name) for f in item.fields)
+            item.name for item in self.classes if any(is_made_of(f.type, name) for f in item.fields)
         ]
 
     def check_free(self, kind: str, name: str, *, besides: str = "") -> None:
@@ -246,12 +244,13 @@ def _with_values(classes: list[DeclaredClass]) -> tuple[DeclaredClass, ...]:
     return tuple(replace(item, fields=fields(item, (item.name,))) for item in classes)
 
 
-def _is_made_of(of: FieldType, name: str) -> bool:
+def is_made_of(of: FieldType, name: str) -> bool:
+    """Tell whether a type is a value object, or is made of it, however deep."""
     match of:
         case Valued(name=own, fields=fields):
-            return own == name or any(_is_made_of(field.type, name) for field in fields)
+            return own == name or any(is_made_of(field.type, name) for field in fields)
         case Listed(item) | Mapped(item) | Maybe(item) | Constrained(item):
-            return _is_made_of(item, name)
+            return is_made_of(item, name)
         case _:
             return False
 

@@ -11,6 +11,7 @@ from dolittle_cli.scaffold.names import check_class_name, snake
 from dolittle_cli.scaffold.plan import Plan
 from dolittle_cli.scaffold.project import Project, field_lines
 from dolittle_cli.scaffold.samples import sample, stored_sample
+from dolittle_cli.scaffold.source import is_made_of
 from dolittle_cli.scaffold.types import Valued, definitions, needs_of, seen_from_outside
 
 
@@ -23,7 +24,8 @@ def plan_value(project: Project, name: str, fields: Sequence[str]) -> Plan:
         fields: As they are typed: ``quantity:int:ge=1``; one at least.
 
     Raises:
-        WrongUsage: The name or a field cannot be used, is taken, or there is no field.
+        WrongUsage: The name or a field cannot be used, is taken, there is no field, or the value
+            object would hold itself.
     """
     check_class_name("value", name)
     project.source.check_free("value", name)
@@ -33,6 +35,12 @@ def plan_value(project: Project, name: str, fields: Sequence[str]) -> Plan:
         raise WrongUsage(
             f"what does the value object {name} hold?", hint="name a field or more: amount:Decimal"
         )
+    for field in parsed:
+        if is_made_of(field.type, name):
+            raise WrongUsage(
+                f"the value object {name} would hold itself, by its field {field.name!r}",
+                hint=f"hold a key instead, by which the other one is found: '{field.name}_key:str'",
+            )
     check_enums_free(project.source, name, parsed)
     module = project.module_of("value", name)
     made = Valued(name, module, tuple(seen_from_outside(field, module) for field in parsed))

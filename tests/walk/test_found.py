@@ -58,6 +58,18 @@ FOUND: dict[str, list[str | Step]] = {
         Deleted("tests/events/test_dish_paid.py"),
         "add event DishPaid note:str? more:int=1",
     ],
+    "a handler's test that was deleted comes back with the methods as they are": [
+        "add event TableSent name:str",
+        "add handler MenuHandler --on TableSent",
+        Deleted("tests/handlers/test_menu_handler.py"),
+        "rename event TableSent TableSentToo",
+        "add handler MenuHandler --on TableSentToo",
+    ],
+    "value objects do not hold one another": [
+        "add value BillPart day:date?",
+        "add value GuestPart all:list[BillPart]=[] total:Decimal:ge=0",
+        "add value BillPart of:GuestPart? key:UUID day:date?",
+    ],
 }
 
 

@@ -406,3 +406,21 @@ def test_wrong_input_is_refused_and_nothing_is_written(
     assert message in err.splitlines()[0]
     assert hint in err.partition("\nhint: ")[2]
     assert everything_in(shop) == before
+
+
+@pytest.mark.parametrize("name", ["Line", "Parcel"])
+def test_a_value_object_that_would_hold_itself_is_refused(
+    shop: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main(["add", "value", "Parcel", "lines:list[Line]=[]"]) == 0
+    capsys.readouterr()
+    words = ["sku:str:min_length=1", "quantity:int:ge=1", "within:Parcel?"]
+    if name == "Parcel":
+        assert main(["add", "value", "Box", "parcels:list[Parcel]"]) == 0
+        words = ["lines:list[Line]=[]", "within:dict[str,Box]={}"]
+    before = (shop / f"shop/values/{name.lower()}.py").read_text()
+    assert main(["add", "value", name, *words]) == 2
+    err = capsys.readouterr().err
+    assert f"error: the value object {name} would hold itself, by its field 'within'" in err
+    assert "hint: hold a key instead" in err
+    assert (shop / f"shop/values/{name.lower()}.py").read_text() == before

@@ -164,6 +164,16 @@ def test_the_same_add_with_the_new_names_is_identical(
     assert everything_in(shop) == before
 
 
+def test_a_test_that_was_deleted_comes_back_as_what_it_tests_is_called(shop: Path) -> None:
+    (shop / "tests/handlers/test_clerk.py").unlink()
+    assert main(["rename", *RENAMES[0]]) == 0
+    assert not (shop / "tests/handlers/test_clerk.py").exists()
+    assert "def on_dish_served(" in (shop / "shop/handlers/clerk.py").read_text()
+    assert main(["add", "handler", "Clerk", "--on", "DishServed"]) == 0
+    test = (shop / "tests/handlers/test_clerk.py").read_text()
+    assert 'assert called == ["on_dish_served"]' in test
+
+
 def test_what_was_still_to_come_before_a_renaming_comes_after_it(shop: Path) -> None:
     kitchen = shop / "shop/aggregates/kitchen.py"
     change(
