@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from dolittle_cli.errors import CommandLineError
 from dolittle_cli.scaffold.editing import ModuleEdit, NotSure, first_line
+from dolittle_cli.scaffold.import_merge import without_unused
 from dolittle_cli.scaffold.merge import has_markers, merge
 from dolittle_cli.scaffold.names import snake
 from dolittle_cli.scaffold.project import Project
@@ -169,7 +170,7 @@ def _replaced(
                 return None
             edit = ModuleEdit(place.path, merged.text)
         edit.need(will_be.imports, package)
-        return edit.text()
+        return without_unused(edit.text(), set(was.imports) - set(will_be.imports), package)
     except NotSure:
         return None
 

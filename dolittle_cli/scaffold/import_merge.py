@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import symtable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dolittle_cli.scaffold.imports import Import, import_block
@@ -102,6 +102,24 @@ def merge_imports(base: str, yours: str, generated: str) -> ImportMerge | None:
         frozenset(used),
         package,
     )
+
+
+def without_unused(text: str, imports: Iterable[Import], package: str) -> str:
+    """Return a module without some imports, where it does not use them.
+
+    Args:
+        text: The module.
+        imports: Which ones may go.
+        package: The project's own package.
+    """
+    block = _block_of(text)
+    if block is None or not block.is_written_so(package):
+        return text
+    names = _referenced(text)
+    gone = {item for item in imports if _bound_name(item) not in names} & block.imports
+    if not gone or gone == block.imports:
+        return text
+    return block.replaced(import_block(sorted(block.imports - gone), package))
 
 
 @dataclass(frozen=True)
