@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dolittle_cli.errors import WrongUsage
@@ -33,6 +33,7 @@ def plan_handler(project: Project, name: str, events: Sequence[str], *, partitio
     project.source.check_free("handler", name)
     found = events_named(project.source, "handler", name, events)
     imports = [("dolittle", item) for item in ("EventContext", "event_handler", "handles")]
+    methods = _methods_of(project.source, name)
     samples = [sample_event(event).code for event in found]
     needs: list[Any] = [("logging", ""), ("pytest", ""), ("dolittle.testing", "given_events")]
     return project.plan(
@@ -42,7 +43,7 @@ def plan_handler(project: Project, name: str, events: Sequence[str], *, partitio
             "imports": project.imports(("logging", ""), *imports, *map(event_import, found)),
             "name": name,
             "partitioned": partitioned,
-            "events": [(event.name, f"on_{snake(event.name)}") for event in found],
+            "events": [(event.name, _method(methods, event)) for event in found],
         },
         {
             "imports": project.imports(
@@ -53,12 +54,26 @@ def plan_handler(project: Project, name: str, events: Sequence[str], *, partitio
                 {
                     "title": title(name, "handles", event),
                     "sample": sample.node,
-                    "method": f"on_{snake(event.name)}",
+                    "method": _method(methods, event),
                 }
                 for event, sample in zip(found, samples, strict=True)
             ],
         },
     )
+
+
+def _methods_of(source: Source, name: str) -> Mapping[str, str]:
+    """Return the methods of a handler that is there, by the event types that they are for.
+
+    Its owner may have named them, or an event type was renamed since; a test that is generated
+    again expects them as they are.
+    """
+    there = [item for item in source.classes if (item.kind, item.name) == ("handler", name)]
+    return dict(there[0].handles) if there else {}
+
+
+def _method(methods: Mapping[str, str], event: DeclaredClass) -> str:
+    return methods.get(event.name, f"on_{snake(event.name)}")
 
 
 def events_named(

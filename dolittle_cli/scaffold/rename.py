@@ -232,20 +232,21 @@ class _Rename:
 
     def _render_again(self) -> None:
         """Let what nobody has changed read as if it had been generated with the new name."""
-        overlay: dict[str, str | None] = {}
-        for path, text in self._files.items():
-            if path != text.path:
-                overlay[path] = None
-            overlay[text.path] = text.after
+        overlay = self._overlay()
         after = open_project(self._project.root, overlay)
         for thing in self._things.values():
             now = self._request(thing.request)
             if now == thing.request or not thing.files:
                 continue
-            was, will_be = _rendered(self._project, thing.request), _rendered(after, now)
+            was = _rendered(self._project, thing.request)
+            is_rendered = was is not None and self._is_as_generated(thing, was)
+            if is_rendered and self._has_methods_of_old_names(thing):
+                own: dict[str, str | None] = {self._moved.get(p, p): None for p in thing.files}
+                will_be = _rendered(open_project(self._project.root, {**overlay, **own}), now)
+            else:
+                will_be = _rendered(after, now)
             if was is None or will_be is None:
                 continue
-            is_rendered = self._is_as_generated(thing, was)
             for path in thing.files:
                 place = self._moved.get(path, path)
                 before = read_text(self._project.root, path)
@@ -258,6 +259,15 @@ class _Rename:
                     )
                 elif path in self._files and path in was:
                     self._move_base(path, thing.files[path].base, was[path], will_be[place])
+
+    def _overlay(self) -> dict[str, str | None]:
+        """Return the texts of files as they will be; ``None``: gone."""
+        moved = {path: None for path, text in self._files.items() if path != text.path}
+        return {**moved, **{text.path: text.after for text in self._files.values()}}
+
+    def _has_methods_of_old_names(self, thing: Thing) -> bool:
+        """Tell whether a thing's methods, which are generated as they are, are to be named anew."""
+        return thing.request.kind == "handler" and self._kind == "event"
 
     def _move_base(self, path: str, base: str, was: Generated, will_be: Generated) -> None:
         """Change the base of a file by what the new name changes in what is generated.

@@ -68,6 +68,7 @@ class DeclaredClass:
         path: Its file.
         fields: In the order of the source.
         stored_id: The id that its decorator says; empty: it is stored under its name.
+        handles: Of a handler: event types and the methods that they are handled by.
     """
 
     kind: str
@@ -76,6 +77,7 @@ class DeclaredClass:
     path: Path
     fields: tuple[Field, ...] = ()
     stored_id: str = ""
+    handles: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -274,7 +276,9 @@ class _Module:
         kinds = [_KINDS[name] for name in map(_decorator, node.decorator_list) if name in _KINDS]
         kind = kinds[0] if kinds else "class"
         fields = tuple(self._fields(node)) if kind != "class" else ()
-        return DeclaredClass(kind, node.name, self._module, self._path, fields, _stored_id(node))
+        handled = tuple(_handled(node)) if kind == "handler" else ()
+        stored = _stored_id(node)
+        return DeclaredClass(kind, node.name, self._module, self._path, fields, stored, handled)
 
     def _fields(self, node: ast.ClassDef) -> Iterator[Field]:
         for item in node.body:
@@ -367,6 +371,15 @@ class _Module:
         names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
         there = {self._imports[name] for name in names if name in self._imports}
         return frozenset(there | {(self._module, name) for name in names & own})
+
+
+def _handled(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for method in node.body:
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef):
+            for decorator in method.decorator_list:
+                match decorator:
+                    case ast.Call(func=ast.Name("handles"), args=[ast.Name(event)]):
+                        yield event, method.name
 
 
 def _stored_id(node: ast.ClassDef) -> str:

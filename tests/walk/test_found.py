@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.walk.checking import Checker
-from tests.walk.steps import Deleted, Doing, Step, Typed, make_project
+from tests.walk.steps import Deleted, Doing, Edited, Step, Typed, make_project
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +76,14 @@ FOUND: dict[str, list[str | Step]] = {
         "add value TipPart of:DishPart?",
         "add command MenuRoot cancel_order all:list[TipPart]=[]",
         "add value TipPart of:str?",
+    ],
+    "a handler's test that was deleted comes back with the methods that its owner keeps": [
+        "add event TableSent name:str",
+        "add handler MenuHandler --on TableSent",
+        Deleted("tests/handlers/test_menu_handler.py"),
+        Edited("cafe/handlers/menu_handler.py", '."""', '; mine."""'),
+        "rename event TableSent TableSentToo",
+        "add handler MenuHandler --on TableSentToo",
     ],
 }
 

@@ -143,6 +143,21 @@ def test_a_handler_logs_each_event(orders: Path) -> None:
     )
 
 
+def test_a_handler_keeps_the_names_that_its_owner_gave_its_methods(orders: Path) -> None:
+    words = ["add", "handler", "Clerk", "--on", "OrderPlaced"]
+    assert main(words) == 0
+    path = orders / "shop/handlers/clerk.py"
+    path.write_text(path.read_text().replace("def on_order_placed(", "def announce("))
+    (orders / "tests/handlers/test_clerk.py").unlink()
+    assert main([*words, "ShopClosed"]) == 0
+    assert "def announce(" in path.read_text()
+    assert "def on_order_placed(" not in path.read_text()
+    assert "def on_shop_closed(" in path.read_text()
+    test = (orders / "tests/handlers/test_clerk.py").read_text()
+    assert 'assert called == ["announce"]' in test
+    assert 'assert called == ["on_shop_closed"]' in test
+
+
 def test_a_handler_may_be_unpartitioned(orders: Path) -> None:
     assert main(["add", "handler", "Clerk", "--unpartitioned", "--on", "ShopClosed"]) == 0
     text = (orders / "shop/handlers/clerk.py").read_text()
