@@ -266,8 +266,8 @@ class Log:
         self.segments.refresh()
 
     def _writable(self) -> int:
-        segment, known = self.segments.last, self._fd_segment
-        if self._fd is None or (known is not segment and known != segment):
+        segment = self.segments.last
+        if self._fd is None or self._fd_segment is not segment:
             if self._fd is not None:
                 self._files.close(self._fd)
                 self._fd = None
