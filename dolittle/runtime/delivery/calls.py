@@ -46,6 +46,7 @@ class Calls:
         self._id = declaration.id
         self._instance = instance
         self._around = around
+        self._in_hand: dict[int, Work] = {}
         self._threads = ThreadPoolExecutor(
             declaration.concurrency, thread_name_prefix=f"dolittle-{declaration.name}"
         )
@@ -53,6 +54,14 @@ class Calls:
     def close(self) -> None:
         """Let go of the threads; a call under way is finished."""
         self._threads.shutdown(wait=False)
+
+    @property
+    def in_hand(self) -> list[str]:
+        """The calls that are under way, in words: the method and its event."""
+        return [
+            f"{work.method.name}, with event {work.event.position} of {work.event.source!r}"
+            for work in list(self._in_hand.values())
+        ]
 
     async def turn(
         self, works: Sequence[Work], replay: Replay | None, is_halted: Callable[[], bool]
@@ -84,10 +93,12 @@ class Calls:
         end = time.monotonic() + TURN_S
         errors: list[Error] = []
         decoded = self._decoded(turn)
+        in_hand, key = self._in_hand, id(turn)
         # The thread has no context of its own to go back to: one block serves the whole turn.
         with execution_context(self._execution(turn[0])) as block:
             for index, work in enumerate(turn):
                 if not _is_left_out(work, replay):
+                    in_hand[key] = work
                     # Most methods never ask for it, and making it costs as much as decoding.
                     block.change(self._execution(work))
                     error = self._call(work, replay, decoded[index : index + 1])
@@ -98,6 +109,7 @@ class Calls:
                     errors.append(None)
                 if is_halted() or time.monotonic() >= end:
                     break
+        in_hand.pop(key, None)
         return errors
 
     def _decoded(self, turn: list[Work]) -> list[Any]:
@@ -123,6 +135,7 @@ class Calls:
     async def _await(self, work: Work, replay: Replay | None) -> Error:
         if _is_left_out(work, replay):
             return None
+        self._in_hand[id(work)] = work
         try:
             arguments = self._arguments(work, replay, ())
             with execution_context(self._execution(work)):
@@ -134,6 +147,8 @@ class Calls:
             return error  # something that the method awaited was cancelled, not this task
         except (Exception, SystemExit) as error:  # noqa: BLE001 - recorded as the partition's failure
             return error
+        finally:
+            del self._in_hand[id(work)]
         return None
 
     def _arguments(

@@ -33,6 +33,9 @@ LOOK_FOR_REQUESTS_S: Final = 0.2
 AGAIN_AFTER_S: Final = 5.0
 """How long a loop that broke off (a damaged store, a full disk) waits before it starts again."""
 
+IN_HAND_S: Final = 2.0
+"""How long a stop may take before it says what it waits for."""
+
 
 class Deliverer:
     """Delivers the events of one tenant while it holds the lease.
@@ -113,10 +116,19 @@ class Deliverer:
             self._stop_loops()  # one may have been started meanwhile
         for key in self._paused:
             self._tasks[key].cancel()
+        telling = asyncio.create_task(self._tell_what_is_in_hand())
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        telling.cancel()
         self._tasks.clear()
         if self._lease is not None:
             self._lease.let_go()
+
+    async def _tell_what_is_in_hand(self) -> None:
+        """Say what keeps this from stopping, once it takes long."""
+        await asyncio.sleep(IN_HAND_S)
+        for handler in self._handlers.values():
+            for each in handler.in_hand:
+                log.warning("stopping: waiting for %s", each)
 
     def _stop_loops(self) -> None:
         for handler in self._handlers.values():

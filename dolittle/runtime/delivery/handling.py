@@ -83,6 +83,11 @@ class HandlerLoop:
         """How far it has got."""
         return self._processor
 
+    @property
+    def in_hand(self) -> list[str]:
+        """The calls that are under way, in words."""
+        return [f"{self._declaration.name}.{each}" for each in self._calls.in_hand]
+
     def stop(self) -> None:
         """Finish the events in hand, save, and let :meth:`run` return."""
         self._is_stopping = self._is_halted = True

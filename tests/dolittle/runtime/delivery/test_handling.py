@@ -11,6 +11,7 @@ import pytest
 from dolittle import EventContext, Microservice, event_handler, event_type, handles
 from dolittle.execution import ExecutionContext, current_context, execution_context
 from dolittle.runtime.configuration import RetryPolicy
+from dolittle.runtime.delivery import deliverer as deliverer_module
 from dolittle.runtime.state import Request
 from dolittle.store import EventToCommit
 from dolittle.testing import HeldClock
@@ -444,6 +445,41 @@ async def test_stopping_returns_after_the_event_in_hand_and_loses_none(open_serv
     async with open_service(handler_for(kitchen), DishPrepared, ephemeral=False) as service:
         await service.wait_until_seen("Announcer", 2)
     assert kitchen.dishes() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_stop_that_takes_long_says_which_call_it_waits_for(
+    open_service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_async: bool
+) -> None:
+    monkeypatch.setattr(deliverer_module, "IN_HAND_S", 0.05)
+    in_hand, release, release_async = threading.Event(), threading.Event(), asyncio.Event()
+
+    @event_handler("5a0e8c7c-0f0e-4f7e-9f0b-6c1f0a9d2c11")
+    class Slow:
+        @handles(DishPrepared)
+        def announce(self, event: DishPrepared) -> None:
+            in_hand.set()
+            assert release.wait(10)
+
+    @event_handler("5a0e8c7c-0f0e-4f7e-9f0b-6c1f0a9d2c12")
+    class SlowAsync:
+        @handles(DishPrepared)
+        async def announce(self, event: DishPrepared) -> None:
+            in_hand.set()
+            await release_async.wait()
+
+    handler = SlowAsync if is_async else Slow
+    async with open_service(handler, DishPrepared) as service:
+        await prepare(service, "a")
+        assert await asyncio.to_thread(in_hand.wait, 10)
+        stopping = asyncio.create_task(service.deliverer.stop())
+        async with asyncio.timeout(10):
+            while "waiting for" not in caplog.text:
+                await asyncio.sleep(0.01)
+        release.set()
+        release_async.set()
+        await stopping
+    assert f"waiting for {handler.__name__}.announce, with event 0 of" in caplog.text
 
 
 async def test_stopping_in_the_middle_of_a_catch_up_repeats_nothing(open_service) -> None:
