@@ -86,7 +86,9 @@ def main() -> int:
     """Try the changes of some modules; return 0 unless nothing could be tried."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("modules", nargs="*", help=f"of {', '.join(MODULES)}; default: all")
-    parser.add_argument("--limit-s", type=float, default=float("inf"), help="begin none after")
+    parser.add_argument(
+        "--limit-s", type=float, default=float("inf"), help="begin none after so many seconds"
+    )
     parser.add_argument("--only", default="", help="what the names of changes must begin with")
     parser.add_argument("--slow", action="store_true", help="run slow tests as well")
     parser.add_argument("--seed", type=int, default=1, help="the order, if there is a limit")
@@ -94,13 +96,16 @@ def main() -> int:
     options = parser.parse_args()
     modules = options.modules or MODULES
     if unknown := set(modules) - set(MODULES):
-        parser.error(f"no such module: {', '.join(sorted(unknown))}; there are {MODULES}")
+        known = ", ".join(MODULES)
+        parser.error(f"no such module: {', '.join(sorted(unknown))}; there are {known}")
     changes = [
         change
         for module in modules
         for change in changes_of(f"{ENGINE}.{module}")
         if change.name.startswith(options.only)
     ]
+    if not changes:
+        parser.error(f"no change has a name that begins with {options.only!r}")
     totals = {
         module: sum(change.module == f"{ENGINE}.{module}" for change in changes)
         for module in modules

@@ -70,7 +70,7 @@ class Trying:
 
     Args:
         changes: What to try, in this order.
-        limit_s: Begin no further change after so many seconds.
+        limit_s: Begin no further change after so many seconds, not counting the look at the tests.
         tell: Called after each.
 
     Attributes:
@@ -91,7 +91,6 @@ class Trying:
         if session.testsfailed or not session.items:
             self.problem = "the tests could not be collected"
             return True
-        started = time.monotonic()
         tests = [_Test(item) for item in session.items]
         paths = {change.module.replace(".", "/") + ".py": change.module for change in self._changes}
         for test in tests:
@@ -102,6 +101,7 @@ class Trying:
         for test in tests:
             for function in test.reached:
                 reaching[function].append(test)
+        started = time.monotonic()
         for change in self._changes:
             if time.monotonic() - started > self._limit_s:
                 break
