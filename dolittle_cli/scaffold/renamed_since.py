@@ -44,7 +44,7 @@ def _renamed(
     found = next((path for path, made in generated.items() if old in _classes(path, made)), None)
     if found is None:
         return generated
-    moves = _moves(record, old, new)
+    moves = moved_by(record, old, new)
     classes = {
         name: new + name.removeprefix(old)
         for name, is_declared in _classes(found, generated[found]).items()
@@ -73,7 +73,7 @@ def _classes(path: str, made: Generated) -> Mapping[str, bool]:
     return {node.name: bool(node.decorator_list) for node in body if isinstance(node, ast.ClassDef)}
 
 
-def _moves(record: Record, old: str, new: str) -> Mapping[str, str]:
+def moved_by(record: Record, old: str, new: str) -> Mapping[str, str]:
     """Return the new places of the files that a renaming moved, by the old ones."""
     moves = {}
     for path, file in record.files.items():

@@ -11,8 +11,9 @@ from dolittle_cli.errors import CommandLineError, WrongUsage
 from dolittle_cli.scaffold.manifest import Manifest
 from dolittle_cli.scaffold.merge import merge
 from dolittle_cli.scaffold.plan import Action, FileAction, Kept, Plan, read_text
-from dolittle_cli.scaffold.record import FileRecord, Record
+from dolittle_cli.scaffold.record import RENAME, FileRecord, Record
 from dolittle_cli.scaffold.references import importers, module_of
+from dolittle_cli.scaffold.renamed_since import moved_by
 from dolittle_cli.scaffold.request import PROJECTS
 
 NAMED_MAX: Final = 10
@@ -86,7 +87,8 @@ def plan_undo(root: Path, manifest: Manifest, record: Record, *, force: bool) ->
     Raises:
         BuiltUpon: Later commands changed the same files, or made others of them, or others import
             what would go.
-        WrongUsage: It is the command that made the whole project, and ``force`` is not given.
+        WrongUsage: It is the command that made the whole project, or a renaming whose place has
+            been changed since, and ``force`` is not given.
     """
     is_project = any(key.partition(" ")[0] in PROJECTS for key in record.things)
     if is_project and record.command.startswith("dolittle new") and not force:
@@ -95,7 +97,7 @@ def plan_undo(root: Path, manifest: Manifest, record: Record, *, force: bool) ->
             hint="if that is meant, say --force, or delete the folder",
         )
     undoing = _Undoing(root, record)
-    actions, kept = undoing.actions()
+    actions, kept = undoing.actions(moves_back=not force)
     if not force:
         dependents = [
             *_later(manifest, record),
@@ -142,12 +144,15 @@ class _Undoing:
     root: Path
     record: Record
 
-    def actions(self, *, restores_conflicts: bool = False) -> tuple[list[FileAction], list[Kept]]:
+    def actions(
+        self, *, restores_conflicts: bool = False, moves_back: bool = False
+    ) -> tuple[list[FileAction], list[Kept]]:
         """Return what to do to each file, and what stays."""
-        actions: list[FileAction] = []
+        moved = self._moved_back() if moves_back else []
+        actions, done_with = list(moved), {item.path for item in moved}
         kept: list[Kept] = []
         for path, file in sorted(self.record.files.items()):
-            if file.before == file.after:
+            if file.before == file.after or path in done_with:
                 continue
             found = read_text(self.root, path)
             if restores_conflicts and found is not None and _had_conflict(file):
@@ -163,7 +168,34 @@ class _Undoing:
             if item.action is Action.DELETE and is_shared(self.root, item.path, deleted):
                 actions.remove(item)
                 kept.append(Kept(item.path, "stays: other things are in its folder"))
-        return actions, kept
+        return sorted(actions, key=lambda item: item.path), kept
+
+    def _moved_back(self) -> list[FileAction]:
+        """Return how files that a renaming moved, and their owner changed, go back as they are.
+
+        Left where it is, such a file would say what the one that comes back says, once more.
+        """
+        if not self.record.command.startswith(RENAME):
+            return []
+        kind, old, new = self.record.command.removeprefix(RENAME).split()[:3]
+        actions = []
+        files = self.record.files
+        for place, moved in moved_by(self.record, old, new).items():
+            if moved not in files:
+                continue
+            before, after = files[place].before, files[moved].after
+            found = read_text(self.root, moved)
+            is_free = read_text(self.root, place) is None
+            if not is_free or before is None or after is None or found in (None, after):
+                continue
+            merged = merge(after, found, before, is_python=moved.endswith(".py"))
+            if merged.conflicts:
+                raise WrongUsage(
+                    f"{moved} was changed since, in the lines that the renaming changed",
+                    hint=f"rename it once more: dolittle rename {kind} {new} {old}",
+                )
+            actions += [_back(place, None, merged.text), _back(moved, found, None)]
+        return actions
 
 
 def _undone(path: str, file: FileRecord, found: str | None) -> FileAction | str:

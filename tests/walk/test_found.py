@@ -85,6 +85,13 @@ FOUND: dict[str, list[str | Step]] = {
         "rename event TableSent TableSentToo",
         "add handler MenuHandler --on TableSentToo",
     ],
+    "a renaming is undone also where its owner has changed what it moved": [
+        "add event TipClosed urgent:bool=false",
+        "add generation TipClosed new25:str=x",
+        "rename event TipClosed TipClosedToo",
+        Edited("cafe/events/tip_closed_too.py", '."""', '; mine."""'),
+        "undo",
+    ],
 }
 
 

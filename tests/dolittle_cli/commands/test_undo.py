@@ -256,3 +256,33 @@ def test_an_added_thing_with_a_conflict_is_taken_back_whole(shop: Path) -> None:
     assert main(words) == 3
     assert main(["undo"]) == 0
     assert everything_in(shop) == before
+
+
+RENAMED = "shop/events/dish_cooked.py"
+
+
+def test_a_renaming_is_undone_with_what_its_owner_has_changed_since(shop: Path) -> None:
+    assert main(DISH) == 0
+    assert main(["rename", "event", "DishPrepared", "DishCooked"]) == 0
+    change(shop / RENAMED, "chef: str", "chef: str\n    price: int = 0")
+    assert main(["undo"]) == 0
+    assert not (shop / RENAMED).exists()
+    text = (shop / EVENT).read_text()
+    assert "price: int = 0" in text
+    assert "class DishPrepared:" in text
+    assert "@event_type\n" in text
+
+
+def test_a_renaming_whose_lines_were_changed_is_not_undone_by_halves(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(DISH) == 0
+    assert main(["rename", "event", "DishPrepared", "DishCooked"]) == 0
+    change(shop / RENAMED, "class DishCooked:", "class DishCooked:  # or prepared")
+    before = everything_in(shop)
+    capsys.readouterr()
+    assert main(["undo"]) == 2
+    told = capsys.readouterr().err
+    assert f"{RENAMED} was changed since, in the lines that the renaming changed" in told
+    assert "dolittle rename event DishCooked DishPrepared" in told
+    assert everything_in(shop) == before
