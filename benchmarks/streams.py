@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future
@@ -29,6 +30,7 @@ from dolittle.store import Commit, CommittedEvents, EventToCommit
 RARE: Final = "OrderRefused"
 RARE_EVENTS: Final = 30
 PER_COMMIT: Final = 100
+_LOOK_S: Final = 0.01
 QUEUED_MAX: Final = 64
 SOURCES: Final = 1_000
 BUILD: Final = Path(__file__).parent.parent / "build"
@@ -67,14 +69,34 @@ def measure(project: Path, words: tuple[str, ...]) -> Figures:
         command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
+        peaks: list[float] = []
+        looking = threading.Thread(target=_look_at_memory, args=(process.pid, peaks))
+        looking.start()
         lines = sum(1 for _ in process.stdout)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
+        looking.join()
     if process.returncode:
         raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}")
-    # ru_maxrss is in KiB. Source: getrusage(2), Linux.
     seconds, processor_s = time.perf_counter() - begin, usage.ru_utime + usage.ru_stime
-    return Figures(seconds, processor_s, usage.ru_maxrss / 1024, lines)
+    return Figures(seconds, processor_s, max(peaks), lines)
+
+
+def _look_at_memory(pid: int, peaks: list[float]) -> None:
+    """Note the most memory that a process has had resident, in MiB, until it has ended.
+
+    What its parent is told at the end includes the parent's own memory from before ``exec``.
+    """
+    status = Path(f"/proc/{pid}/status")
+    while True:
+        try:
+            found = [line for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        except OSError:
+            return
+        if not found:
+            return
+        peaks.append(int(found[0].split()[1]) / 1024)
+        time.sleep(_LOOK_S)
 
 
 async def fill(folder: Path, events: int) -> None:
