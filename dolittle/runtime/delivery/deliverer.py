@@ -27,7 +27,7 @@ from dolittle.runtime.state import (
 )
 from dolittle.store import START
 
-LOOK_FOR_REQUESTS_S: Final = 0.2
+LOOK_FOR_REQUESTS_S: Final = 0.3
 """How often the state is asked whether another process has left a request (microseconds each)."""
 
 AGAIN_AFTER_S: Final = 5.0
