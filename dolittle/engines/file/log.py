@@ -137,11 +137,6 @@ class Log:
         stat = self._files.fstat(self._fd)
         return _describes(self._own, stat) and stat.st_nlink > 0
 
-    @property
-    def is_others_turn(self) -> bool:
-        """Whether somebody else has published since this log was last at its end."""
-        return self._synced is None or self._synced.count() != self._own_count
-
     def _recover(self, mark: Mark | None) -> None:
         synced_address = mark.address if mark is not None else 0
         found = scan(self._files, self.segments, self._seed, synced_address)

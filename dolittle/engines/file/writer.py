@@ -156,7 +156,11 @@ class Writer:
             if not self._lock.take():
                 return False
             reply.set_running_or_notify_cancel()
-            batch = self._write([waiting], is_locked=True)
+            try:
+                batch = self._write([waiting], is_locked=True)
+            except Exception:  # noqa: BLE001 - every fault is told to whoever waits
+                # A fault of this program, and told: the answer names it as its cause.
+                return True
             self._has_written = True
             if self._is_asleep or self._lookup.is_flush_due:
                 # Only the thread brings the tail into the index.
@@ -309,7 +313,7 @@ class Writer:
             self._refuse(batch, taken, error)
         except BaseException as error:
             reason = f"an unexpected error: {error!r}"
-            self._poison_with(reason, taken, is_outcome_known=not batch.has_begun)
+            self._poison_with(reason, taken, is_outcome_known=not batch.has_begun, cause=error)
             raise
         return batch
 
@@ -377,7 +381,14 @@ class Writer:
                     unknown = CommitOutcomeUnknown(each.commit.id, f"the disk failed ({error})")
                     each.reply.set_exception(unknown)
 
-    def _poison_with(self, reason: str, taken: list[Waiting], *, is_outcome_known: bool) -> None:
+    def _poison_with(
+        self,
+        reason: str,
+        taken: list[Waiting],
+        *,
+        is_outcome_known: bool,
+        cause: BaseException | None = None,
+    ) -> None:
         """Write no more, and tell everyone who waits."""
         with self._room:
             self._poison = self._poison or reason
@@ -385,11 +396,13 @@ class Writer:
             self._room.notify_all()
         for waiting in taken:
             if not waiting.reply.done():
-                waiting.reply.set_exception(
+                error: DolittleError = (
                     StoreClosed(self._folder, reason)
                     if is_outcome_known
                     else CommitOutcomeUnknown(waiting.commit.id, reason)
                 )
+                error.__cause__ = cause
+                waiting.reply.set_exception(error)
         for waiting in queued:
             if waiting.reply.set_running_or_notify_cancel():
                 waiting.reply.set_exception(StoreClosed(self._folder, reason))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dolittle.engines.file.files import OsFiles
 from dolittle.engines.file.line import Place, encode, seed_of, store
+from dolittle.engines.file.log import Log
 from dolittle.engines.file.segments import Segments, segment_path
 from dolittle.testing.contract import a_commit, an_event
 
@@ -18,6 +19,11 @@ TIME = datetime(2026, 11, 24, 11, 20, tzinfo=UTC)
 def a_line(position: int, synced: int = 0, content: bytes = b"{}", events: int = 1) -> bytes:
     commit = a_commit(*[an_event(content=content)] * events, id=f"c{position}")
     return encode(store(commit, Place(position, synced, TIME), [0] * events), SEED)
+
+
+def is_behind(log: Log) -> bool:
+    """Tell whether somebody else has published since a log was last at its end."""
+    return log._synced is None or log._synced.count() != log._own_count
 
 
 def with_a_sum(rest: bytes) -> bytes:

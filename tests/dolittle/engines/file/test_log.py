@@ -10,7 +10,7 @@ import pytest
 from dolittle.engines.file import log as log_module
 from dolittle.engines.file.segments import segment_path
 from dolittle.engines.file.synced import Mark
-from tests.dolittle.engines.file.by_hand import a_line
+from tests.dolittle.engines.file.by_hand import a_line, is_behind
 from tests.dolittle.engines.file.recorder import STORE, TIME_US, Logs, Recorder, as_on_disk, put
 
 
@@ -25,7 +25,7 @@ def test_a_new_log_is_on_disk_before_anything_is_written_to_it(logs: Logs) -> No
     files = Recorder()
     log = logs(files)
     assert log.own == Mark()
-    assert log.is_others_turn is False
+    assert not is_behind(log)
     files.taken()
     log.bring_up_to_date()
     steps = files.taken()
@@ -53,13 +53,13 @@ def test_what_is_appended_is_read_when_it_is_published(logs: Logs) -> None:
     assert files.taken() == [f"write 0 0 {len(data)}", "sync 0"]
     assert path.read_bytes() == data
     assert log.mark().address == other.mark().address == 0
-    assert not other.is_others_turn
+    assert not is_behind(other)
     log.publish(len(data), 2, TIME_US)
     assert files.taken() == ["fstat 0"]
     expected = as_on_disk(path, Mark(len(data), 2, 2, TIME_US))
     assert log.own == log.mark() == other.mark() == expected
-    assert other.is_others_turn
-    assert not log.is_others_turn
+    assert is_behind(other)
+    assert not is_behind(log)
     # Behind it goes the next one, into the file that is open, whoever has looked for others.
     log.segments.refresh()
     files.taken()
@@ -78,11 +78,11 @@ def test_nothing_is_looked_at_while_nobody_else_has_written(logs: Logs) -> None:
     log.bring_up_to_date()
     assert files.taken() == ["fstat 0"]
     put(other)
-    assert log.is_others_turn
+    assert is_behind(log)
     log.bring_up_to_date()
     assert files.taken() == ["stat 0"]
     assert log.own == other.own
-    assert not log.is_others_turn
+    assert not is_behind(log)
     log.bring_up_to_date()
     assert files.taken() == ["fstat 0"]
     put(log)
@@ -233,5 +233,5 @@ def test_a_log_lets_go_of_all_its_files(logs: Logs) -> None:
     log.close()
     assert not files.names_of
     log.close()
-    assert log.is_others_turn
+    assert is_behind(log)
     assert log.mark() == log.own

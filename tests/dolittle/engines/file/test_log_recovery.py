@@ -16,7 +16,7 @@ from dolittle.engines.file.log import SyncFailed
 from dolittle.engines.file.segments import segment_path
 from dolittle.engines.file.synced import Mark
 from dolittle.errors import StoreDamaged
-from tests.dolittle.engines.file.by_hand import a_line, with_a_sum
+from tests.dolittle.engines.file.by_hand import a_line, is_behind, with_a_sum
 from tests.dolittle.engines.file.recorder import TIME_US, Logs, Recorder, as_on_disk, put
 
 WARNING = (
@@ -66,7 +66,7 @@ def test_what_does_not_look_like_its_mark_is_read_again(logs: Logs, what: str) -
     position = 4 if what == "longer" else 3
     assert log.own == as_on_disk(path, Mark(len(data), position, position, TIME_US))
     assert log.mark() == log.own
-    assert not log.is_others_turn
+    assert not is_behind(log)
     # What no line proves to be on disk was written again, and synced with its name.
     assert steps[-4].startswith("write 0 ")
     assert steps[-3:] == ["sync 0", "sync folder log", "fstat 0"]
@@ -161,8 +161,8 @@ def test_a_failed_sync_is_the_last_and_is_known_to_others(logs: Logs) -> None:
     files.taken()
     log.sync()
     assert files.taken() == []
-    assert other.is_others_turn
-    assert log.is_others_turn
+    assert is_behind(other)
+    assert is_behind(log)
     assert log.unsettled_ids() == other.unsettled_ids() == {"c1"}
     other.bring_up_to_date()
     path = segment_path(logs.folder, 0)
@@ -252,7 +252,7 @@ def test_the_end_of_a_log_that_cannot_be_written_to_is_found(
         assert log.own == Mark(address, count, 0, TIME_US)
     assert (log.damage is not None) == (is_marked and damaged)
     assert log.mark() == log.own
-    assert log.is_others_turn
+    assert is_behind(log)
 
 
 @pytest.mark.parametrize("is_marked", [True, False])

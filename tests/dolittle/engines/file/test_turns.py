@@ -13,7 +13,7 @@ import pytest
 from dolittle.engines.file import FileStore
 from dolittle.engines.file import writer as writer_module
 from dolittle.engines.file.files import OsFiles
-from dolittle.errors import StoreClosed
+from dolittle.errors import CommitOutcomeUnknown, StoreClosed
 from dolittle.store import CommittedEvents
 from dolittle.testing.contract import MovableClock, a_commit, an_event, read_all
 
@@ -194,6 +194,24 @@ async def test_what_was_written_by_a_committer_gets_into_the_index(
     assert store._lookup.has_tail
     await until(lambda: not store._lookup.has_tail)
     assert len(await read_all(store)) == 4
+    await store.close()
+
+
+async def test_a_fault_of_the_program_is_told_with_its_cause_and_nothing_is_written_after_it(
+    tmp_path: Path, files: WatchedFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await a_store(tmp_path, files)
+
+    def broken(fd: int) -> None:
+        raise TypeError("a fault")
+
+    monkeypatch.setattr(files, "fdatasync", broken)
+    with pytest.raises(CommitOutcomeUnknown, match="a fault") as caught:
+        await store.commit(a_commit())
+    assert isinstance(caught.value.__cause__, TypeError)
+    with pytest.raises(StoreClosed, match="a fault"):
+        await store.commit(a_commit())
+    monkeypatch.undo()
     await store.close()
 
 
