@@ -6,9 +6,11 @@ eight are the checksum, and it covers everything behind itself up to the newline
 
 from __future__ import annotations
 
+import struct
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from itertools import repeat
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -36,7 +38,8 @@ _LONG_LINE_BYTES: Final = 2048
 
 _SUMMED: Final = PREFIX + b"%08x"
 _HEAD: Final = itemgetter(slice(0, SUM_END))
-_COVERED: Final = itemgetter(slice(SUM_END, None))
+_COVERED: Final = itemgetter(slice(SUM_END, -1))
+"""Of a line with its newline."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -167,10 +170,21 @@ def count_intact(lines: bytes, seed: int) -> int:
     first_bytes = lines.find(b"\n")
     if first_bytes < 0 or first_bytes >= _LONG_LINE_BYTES:
         return _count_intact_long(lines, seed)
-    each = lines.split(b"\n")
-    # The sums are compared at once, digit by digit: an upper-case digit is a flipped bit.
-    sums = tuple(map(zlib.crc32, map(_COVERED, each), repeat(seed)))
-    return len(each) if b"".join(map(_HEAD, each)) == (_SUMMED * len(each)) % sums else 0
+    # Splitting at newlines takes three times as long.
+    each = list(BytesIO(lines))
+    each[-1] += b"\n"
+    heads = b"".join(map(_HEAD, each))
+    if len(heads) != len(each) * SUM_END:
+        return 0
+    sums = struct.pack(f">{len(each)}I", *map(zlib.crc32, map(_COVERED, each), repeat(seed)))
+    # A head is two columns of eight bytes. Digits are compared as bytes: an upper-case one is a
+    # flipped bit.
+    columns = memoryview(heads).cast("Q")
+    is_each = (
+        columns[::2].tobytes() == PREFIX * len(each)
+        and columns[1::2].tobytes() == sums.hex().encode()
+    )
+    return len(each) if is_each else 0
 
 
 def _count_intact_long(lines: bytes, seed: int) -> int:

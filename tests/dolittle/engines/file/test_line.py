@@ -220,7 +220,10 @@ def test_lines_together_are_intact_if_each_is(size: int, count: int) -> None:
         flipped = bytearray(lines)
         flipped[place] ^= 32
         assert count_intact(bytes(flipped), SEED) == 0, place
-    assert count_intact(b"", SEED) == 0
+    for other in (b"", b"x", lines[:8], lines[:15], lines[:16]):
+        assert count_intact(lines + b"\n" + other, SEED) == 0, other
+        assert count_intact(other + b"\n" + lines, SEED) == 0, other
+        assert count_intact(other, SEED) == 0, other
 
 
 @pytest.mark.parametrize("count", [1, 8])
