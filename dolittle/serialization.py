@@ -10,7 +10,7 @@ import msgspec
 from dolittle.constraints import violation_of
 from dolittle.errors import PayloadDoesNotFit, UnreadableEvent, suggest
 from dolittle.events import EventContext, EventType, event_type_of
-from dolittle.store import CommittedEvent, encoded
+from dolittle.store import CommittedEvent, EventClasses, UnbuiltEvents, encoded
 
 NESTING_MAX: Final = 64
 """How deep JSON from outside may nest."""
@@ -35,6 +35,7 @@ class EventTypes:
         """
         self._upcasters = upcasters or {}
         self._by_id: dict[str, tuple[type, EventType, msgspec.json.Decoder[Any]]] = {}
+        self._classes: EventClasses = ()
         for cls in classes:
             self.add(cls)
 
@@ -46,6 +47,9 @@ class EventTypes:
         known = self._by_id.get(event_type.id)
         if known is None or known[1].generation <= event_type.generation:
             self._by_id[event_type.id] = (cls, event_type, msgspec.json.Decoder(cls))
+            self._classes = tuple(
+                (id, of.generation, cls) for id, (cls, of, _) in self._by_id.items()
+            )
 
     def __iter__(self) -> Iterator[EventType]:
         return iter(sorted((entry[1] for entry in self._by_id.values()), key=lambda t: t.alias))
@@ -102,6 +106,10 @@ class EventTypes:
         Raises:
             UnreadableEvent: For the first that cannot be decoded, as :meth:`decode` does.
         """
+        if isinstance(events, UnbuiltEvents):
+            contents = events.contents(self._classes)
+            if contents is not None:
+                return contents
         by_id = self._by_id
         decoded: list[Any] = []
         append = decoded.append

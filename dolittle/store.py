@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -153,10 +153,27 @@ class EncodedEvent(Protocol):
         ...
 
 
+EventClasses = tuple[tuple[str, int, type], ...]
+"""Into what contents are decoded: a stored event type id, a generation, and its class."""
+
+
 class UnbuiltEvents(Sequence[CommittedEvent]):
     """Events of a page, all of which are built when somebody looks at one."""
 
     __slots__ = ()
+
+    @property
+    @abstractmethod
+    def type_ids(self) -> list[str]:
+        """The event type id of each of them; for this none is built."""
+
+    def contents(self, classes: EventClasses) -> list[Any] | None:  # noqa: ARG002 - for engines
+        """Return the content of each as an instance of its class, or ``None``: decode each.
+
+        An engine can only have them where all of a page are of these types and generations. It
+        may take the question as a wish, and have them for pages that are read later.
+        """
+        return None
 
     @property
     @abstractmethod
@@ -167,6 +184,13 @@ class UnbuiltEvents(Sequence[CommittedEvent]):
 def encoded(events: Sequence[CommittedEvent]) -> Sequence[EncodedEvent]:
     """Return what it takes to decode some events; for this none is built."""
     return events.encoded if isinstance(events, UnbuiltEvents) else events
+
+
+def type_ids(events: Sequence[CommittedEvent]) -> list[str]:
+    """Return the event type id of each event; for this none is built."""
+    if isinstance(events, UnbuiltEvents):
+        return events.type_ids
+    return [event.type_id for event in events]
 
 
 class CommittedEvents(msgspec.Struct, frozen=True):

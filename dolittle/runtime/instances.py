@@ -21,7 +21,7 @@ from dolittle.store import (
     EventStore,
     Selection,
     Stream,
-    encoded,
+    type_ids,
 )
 
 A = TypeVar("A", bound=AggregateRoot)
@@ -179,7 +179,7 @@ class AggregateInstance(Generic[A]):
         event_types, folds = self._microservice.event_types, self._declaration.folds
         fold_of = {
             type_id: folds.get(event_types.class_of(type_id) or object)
-            for type_id in {event.type_id for event in encoded(events)}
+            for type_id in set(type_ids(events))
         }
         if all(fold_of.values()):
             for value in event_types.decode_all(events):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import repeat
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,7 @@ from dolittle.store import (
     CommitHeader,
     CommittedEvent,
     CommittedEvents,
+    EventClasses,
     EventToCommit,
 )
 
@@ -72,7 +73,10 @@ class StoredCommit(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     Attributes:
         synced: The position before which everything was on disk when the line was built.
         correlation: Empty where it equals the commit's id.
+        classes: What the contents of its events are decoded into; empty: they are encoded.
     """
+
+    classes: ClassVar[EventClasses] = ()
 
     position: int
     synced: int
@@ -87,6 +91,10 @@ class StoredCommit(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     def next_position(self) -> int:
         """The position behind the last event."""
         return self.position + len(self.events)
+
+
+DecodeLines = Callable[[bytes], list[StoredCommit]]
+"""Decodes intact lines with newlines between; raises ``ValueError`` for what is no line."""
 
 
 class Place(NamedTuple):

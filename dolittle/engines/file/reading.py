@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from dolittle.engines.file.line import StoredCommit, events_of, microseconds
+from dolittle.engines.file.line import StoredCommit, decode_all, events_of, microseconds
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
+from dolittle.engines.file.picked import NEAR_BYTES, near_one_another, picked_lines
 from dolittle.engines.file.synced import Mark
 from dolittle.engines.file.tail import AGGREGATE, SOURCE, TYPE, KnownPlace, Posting
+from dolittle.engines.file.typed import Decoding
 from dolittle.engines.file.unbuilt import StoredEvents
 from dolittle.errors import StoreDamaged
 from dolittle.store import START, CommittedEvent, Page, Selection
@@ -25,14 +27,12 @@ LOOKED_AT_MAX: Final = 4_000
 
 _ADDRESSES: Final = 512
 _FEW: Final = 16
-_NEAR_BYTES: Final = 64 * 1024
-_LINE_BYTES_GUESS: Final = 1024
 _ENDS_MAX: Final = 64
 _COMMON_SHARE: Final = 4
 """Types that make up more than one in so many events are found by reading everything."""
 
-Batch = tuple[list[StoredCommit], int, int]
-"""Commits in order, the position behind what was looked at, and the bytes of their lines."""
+Batch = tuple[list[StoredCommit], int, bytes]
+"""Commits in order, the position behind what was looked at, and their lines."""
 
 Events = StoredEvents | list[CommittedEvent]
 
@@ -56,20 +56,24 @@ class Reader:
         page: Events = []
         looked_at, size, position, told = 0, 0, start, -1
         damage: StoreDamaged | None = None
-        batches = self._batches(selection, start)
+        decoding = Decoding()
+        batches = self._batches(selection, start, decoding)
         while True:
             try:
-                commits, next_position, line_bytes = next(batches)
+                commits, next_position, lines = next(batches)
             except StopIteration:
                 break
             except StoreDamaged as error:
                 damage = error
                 break
-            events = _select(commits, selection, start)
+            events = _select(commits, selection, start, decoding, lines)
+            if not _are_alike(page, events):
+                yield Page(page, position)
+                page, looked_at, size, told = [], 0, 0, position
             position = max(start, min(next_position, selection.stop))
             page = _joined(page, events)
             looked_at += len(commits)
-            size += line_bytes if events else 0
+            size += len(lines) if events else 0
             while len(page) > PAGE_EVENTS:
                 first, page, told = _cut(page)
                 yield Page(first, told)
@@ -81,18 +85,18 @@ class Reader:
         if damage is not None:
             raise damage
 
-    def _batches(self, selection: Selection, start: int) -> Iterator[Batch]:
+    def _batches(self, selection: Selection, start: int, decoding: Decoding) -> Iterator[Batch]:
         """Yield at least one batch; the last one reaches the end of what can be selected now."""
         head = self._log.mark().position
         if min(head, selection.stop) <= start:
             self._raise_damage(start, selection)
-            yield [], head, 0
+            yield [], head, b""
             return
         postings = self._postings(selection)
         if postings is not None or selection.correlation:
-            yield from self._picked(selection, postings or [], start)
+            yield from self._picked(selection, postings or [], start, decoding)
         else:
-            yield from self._sequence(selection, start)
+            yield from self._sequence(selection, start, decoding)
 
     def _raise_damage(self, position: int, selection: Selection) -> None:
         """Raise what is wrong where the readable log ends, if the reader wants more than that."""
@@ -102,7 +106,7 @@ class Reader:
 
     # Everything, in order -------------------------------------------------------------------
 
-    def _sequence(self, selection: Selection, start: int) -> Iterator[Batch]:
+    def _sequence(self, selection: Selection, start: int, decoding: Decoding) -> Iterator[Batch]:
         place = self._start_place(selection, start)
         address, position = place.address, place.position
         while position < selection.stop:
@@ -112,17 +116,17 @@ class Reader:
                 self._raise_damage(position, selection)
                 return
             lines = self._log.segments.lines(address, mark.address)
-            commits, damage = self._log.segments.decode_intact(lines, position)
+            commits, damage = self._log.segments.decode_intact(lines, position, decoding.decode_all)
             if commits:
                 position = commits[-1].next_position
-                yield commits, position, len(lines.data)
+                yield commits, position, lines.data
             if damage is not None:
                 if position >= selection.stop:
                     return
                 raise damage
             if selection.until is not None and commits[-1].time >= selection.until:
                 # Time never goes back: nothing that follows is selected.
-                yield [], mark.position, 0
+                yield [], mark.position, b""
                 return
             address = lines.next_address
 
@@ -186,20 +190,20 @@ class Reader:
             return damage
         return None
 
-    def _picked(self, selection: Selection, postings: list[Posting], start: int) -> Iterator[Batch]:
+    def _picked(
+        self, selection: Selection, postings: list[Posting], start: int, decoding: Decoding
+    ) -> Iterator[Batch]:
         low = self._start_place(selection, start).address
         while True:
             mark = self._log.mark()
             damage = self._catch_up(mark)
             addresses = self._addresses(selection, postings, low, mark)
             try:
-                for group in _groups(addresses):
-                    commits = self._near(group, mark)
-                    line_bytes = _line_bytes(commits)
-                    yield commits, commits[-1].next_position, line_bytes
-                    low = group[-1] + 1
+                for commits, lines, last in self._commits_at(addresses, mark, decoding):
+                    yield commits, commits[-1].next_position, lines
+                    low = last + 1
                     if _is_behind(commits[-1], selection):
-                        yield [], mark.position, 0
+                        yield [], mark.position, b""
                         return
             except _WrongIndexError:
                 self._rebuild(mark)
@@ -209,7 +213,7 @@ class Reader:
                     raise damage
                 self._note_end(mark)
                 self._raise_damage(mark.position, selection)
-                yield [], mark.position, 0
+                yield [], mark.position, b""
                 return
 
     def _rebuild(self, mark: Mark) -> None:
@@ -229,39 +233,30 @@ class Reader:
             found = sorted({address for part in each for address in part})[:_ADDRESSES]
         return [address for address in found if address < mark.address]
 
-    def _near(self, addresses: list[int], mark: Mark) -> list[StoredCommit]:
-        """Return the commits at addresses that lie near one another, read at once.
+    def _commits_at(
+        self, addresses: list[int], mark: Mark, decoding: Decoding
+    ) -> Iterator[tuple[list[StoredCommit], bytes, int]]:
+        """Yield the commits at some addresses, with their lines and where the last one begins.
 
         Raises:
-            StoreDamaged: A line is damaged.
-            _WrongIndexError: There is no line at one of them.
+            StoreDamaged: A line is damaged; after those before it.
+            _WrongIndexError: There is no line at one of them; after those before it.
         """
+        segments = self._log.segments
         try:
-            return self._near_lines(addresses, mark)
+            for some, lines in picked_lines(segments, addresses, mark.address):
+                commits = segments.decode_apart(lines, decoding.decode_all)
+                if commits:
+                    yield commits, lines, some[-1]
+                    continue
+                # One by one, to tell which of them is damaged.
+                for address in some:
+                    line = segments.line_bytes(address, mark.address)
+                    yield [segments.line_at(address, mark.address)], line, address
         except StoreDamaged:
             if all(self._is_boundary(address) for address in addresses):
                 raise
             raise _WrongIndexError from None
-
-    def _near_lines(self, addresses: list[int], mark: Mark) -> list[StoredCommit]:
-        segments = self._log.segments
-        if len(addresses) == 1:
-            return [segments.line_at(addresses[0], mark.address)]
-        first, last = addresses[0], addresses[-1]
-        segment = segments.at(first)
-        block = segments.read(segment, first - segment.base, last - first + _LINE_BYTES_GUESS)
-        lines: list[bytes] = []
-        for address in addresses:
-            begin = address - first
-            end = block.find(b"\n", begin)
-            if end < 0 or begin >= len(block):
-                # Longer than guessed, or in the next segment.
-                break
-            lines.append(block[begin:end])
-        commits = segments.decode_apart(lines)
-        # One by one what could not be had at once, or to tell which of them is damaged.
-        rest = addresses[len(commits) :]
-        return commits + [segments.line_at(address, mark.address) for address in rest]
 
     # The last ones --------------------------------------------------------------------------
 
@@ -284,7 +279,7 @@ class Reader:
         found: list[CommittedEvent] = []
         start = max(selection.start, START)
         for commits in self._backwards(selection):
-            found[:0] = _select(commits, selection, start)
+            found[:0] = _selected(commits, selection)
             first = commits[0]
             if len(found) >= count or first.position <= start or _is_older(first, selection.since):
                 break
@@ -302,7 +297,7 @@ class Reader:
             yield from self._picked_backwards(postings, address, mark)
             return
         while address > 0:
-            lines = self._log.segments.lines_before(address, _NEAR_BYTES)
+            lines = self._log.segments.lines_before(address, NEAR_BYTES)
             yield self._log.segments.decode(lines)
             address = lines.address
 
@@ -318,8 +313,9 @@ class Reader:
         # Few at a time: most often the first few are enough.
         for begin in range(0, len(addresses), _FEW):
             few = addresses[begin : begin + _FEW][::-1]
-            for group in reversed(list(_groups(few))):
-                yield self._near(group, mark)
+            for near in reversed(list(near_one_another(few))):
+                found = self._commits_at(near, mark, Decoding())
+                yield [commit for commits, _, _ in found for commit in commits]
 
     def _picked_backwards(
         self, postings: list[Posting], address: int, mark: Mark
@@ -345,7 +341,7 @@ class Reader:
             return mark.address
         address = min(place.address if place else 0 for place in places)
         while address < mark.address:
-            lines = self._log.segments.lines(address, mark.address, _NEAR_BYTES)
+            lines = self._log.segments.lines(address, mark.address, NEAR_BYTES)
             for line, commit in zip(lines.lines, self._log.segments.decode(lines), strict=True):
                 if commit.position >= stop or (until is not None and commit.time >= until):
                     return address
@@ -357,22 +353,6 @@ class _WrongIndexError(Exception):
     """The index names a place where no line begins."""
 
 
-def _groups(addresses: list[int]) -> Iterator[list[int]]:
-    """Yield ascending addresses in groups that are worth reading at once."""
-    begin = 0
-    while begin < len(addresses):
-        end = begin + 1
-        while end < len(addresses) and addresses[end] - addresses[begin] < _NEAR_BYTES:
-            end += 1
-        yield addresses[begin:end]
-        begin = end
-
-
-def _line_bytes(commits: list[StoredCommit]) -> int:
-    """Return about how many bytes the lines of some commits have."""
-    return sum(map(len, [event.content for commit in commits for event in commit.events]))
-
-
 def _is_behind(commit: StoredCommit, selection: Selection) -> bool:
     """Tell whether nothing after a commit can be selected."""
     is_late = selection.until is not None and commit.time >= selection.until
@@ -381,6 +361,13 @@ def _is_behind(commit: StoredCommit, selection: Selection) -> bool:
 
 def _is_older(commit: StoredCommit, since: datetime | None) -> bool:
     return since is not None and commit.time < since
+
+
+def _are_alike(page: Events, events: Events) -> bool:
+    """Tell whether contents are decoded in the same way in both, so that one page takes them."""
+    if isinstance(page, StoredEvents) and isinstance(events, StoredEvents):
+        return page.classes == events.classes
+    return True
 
 
 def _joined(page: Events, events: Events) -> Events:
@@ -401,14 +388,30 @@ def _cut(page: Events) -> tuple[Events, Events, int]:
     return page[:PAGE_EVENTS], page[PAGE_EVENTS:], page[PAGE_EVENTS].position
 
 
-def _select(commits: list[StoredCommit], selection: Selection, start: int) -> Events:
-    """Return the selected events of some commits."""
+def _select(
+    commits: list[StoredCommit],
+    selection: Selection,
+    start: int,
+    decoding: Decoding,
+    lines: bytes,
+) -> Events:
+    """Return the selected events of some commits, which were decoded from some lines."""
     if not commits:
         return []
     is_inside = commits[0].position >= start and commits[-1].next_position <= selection.stop
     is_of_commits = selection.correlation or selection.since or selection.until
     if is_inside and not is_of_commits and _are_all_wanted(commits, selection):
-        return StoredEvents(commits)
+        blocks = [(commits[0].position, lines)] if commits[0].classes else ()
+        return StoredEvents(commits, decoding=decoding, blocks=blocks)
+    if commits[0].classes:
+        # The events themselves are needed, with contents that are encoded.
+        decoding.pause()
+        commits = decode_all(lines)
+    return _selected(commits, selection)
+
+
+def _selected(commits: list[StoredCommit], selection: Selection) -> list[CommittedEvent]:
+    """Return the selected events of some commits, built."""
     return [
         event
         for commit in commits

@@ -6,12 +6,15 @@ import bisect
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
 from operator import attrgetter
-from typing import Final, overload
+from typing import Any, Final, overload
 
-from dolittle.engines.file.line import StoredCommit, events_of_all
-from dolittle.store import CommittedEvent, EncodedEvent, UnbuiltEvents
+from dolittle.engines.file.line import StoredCommit, decode_all, events_of_all
+from dolittle.engines.file.typed import Decoding
+from dolittle.store import CommittedEvent, EncodedEvent, EventClasses, UnbuiltEvents
 
 _EVENTS: Final = attrgetter("events")
+_CONTENT: Final = attrgetter("content")
+_TYPE_ID: Final = attrgetter("type_id")
 
 
 class StoredEvents(UnbuiltEvents):
@@ -20,23 +23,39 @@ class StoredEvents(UnbuiltEvents):
     Building an event and copying its content costs as much as decoding its part of a line, and
     who counts events or decodes their contents needs neither. Until the events are built their
     contents lie in the block that was read, and keep it; once they are built it is let go of.
+
+    Where contents were decoded with their lines, the lines are decoded once more for who wants
+    the events themselves.
     """
 
-    __slots__ = ("_built", "_commits", "_count", "_first")
+    __slots__ = ("_blocks", "_built", "_commits", "_count", "_decoding", "_first")
 
-    def __init__(self, commits: list[StoredCommit], first: int = 0, count: int = -1) -> None:
+    def __init__(
+        self,
+        commits: list[StoredCommit],
+        first: int = 0,
+        count: int = -1,
+        *,
+        decoding: Decoding | None = None,
+        blocks: Sequence[tuple[int, bytes]] = (),
+    ) -> None:
         """Take commits in the order of the log.
 
         Args:
-            commits: Not to be changed any more.
+            commits: Not to be changed any more; contents are decoded in all of them or in none.
             first: How many of their events come before the stretch.
             count: How many events there are; negative: up to the end of the last commit.
+            decoding: Of the reading; is told what is wanted of the events.
+            blocks: The lines of the commits, where contents are decoded: some at a time, with
+                the position of the first.
         """
         if count < 0:
             count = _events_in(commits) - first
         self._commits = commits
         self._first = first
         self._count = count
+        self._decoding = decoding or Decoding()
+        self._blocks = blocks
         self._built: list[CommittedEvent] | None = None
 
     def __len__(self) -> int:
@@ -66,21 +85,58 @@ class StoredEvents(UnbuiltEvents):
         return repr(self._events())
 
     @property
+    def classes(self) -> EventClasses:
+        """What contents were decoded into together with their lines; empty: they were not."""
+        commits = self._commits
+        return commits[0].classes if commits else ()
+
+    @property
+    def type_ids(self) -> list[str]:
+        """The event type id of each event, which need not be built for it."""
+        built = self._built
+        return list(map(_TYPE_ID, built if built is not None else self._stretch(self._commits)))
+
+    @property
     def encoded(self) -> Sequence[EncodedEvent]:
         """Type, generation and content of each event, which need not be built for it."""
         built = self._built
-        if built is not None:
-            return built
-        each = list(chain.from_iterable(map(_EVENTS, self._commits)))
+        return built if built is not None else self._stretch(self._plain())
+
+    def contents(self, classes: EventClasses) -> list[Any] | None:
+        """Return contents as classes where they are decoded; otherwise the next pages' will be."""
+        commits = self._commits
+        if self._built is None and commits and commits[0].classes == classes:
+            return list(map(_CONTENT, self._stretch(commits)))
+        self._decoding.want(classes)
+        return None
+
+    def _stretch(self, commits: list[StoredCommit]) -> list[Any]:
+        each = list(chain.from_iterable(map(_EVENTS, commits)))
         return each[self._first : self._first + self._count] if self._is_part(each) else each
 
     def _is_part(self, each: Sequence[object]) -> bool:
         return len(each) != self._count
 
+    def _plain(self) -> list[StoredCommit]:
+        """Return the commits with contents that are encoded."""
+        commits, blocks = self._commits, self._blocks
+        if not self.classes:
+            return commits
+        self._decoding.pause()
+        first, last = commits[0].position, commits[-1].position
+        plain = [
+            commit
+            for _, lines in blocks
+            for commit in decode_all(lines)
+            if first <= commit.position <= last
+        ]
+        self._commits, self._blocks = plain, ()
+        return plain
+
     def _events(self) -> list[CommittedEvent]:
         built = self._built
         if built is None:
-            built = events_of_all(self._commits)
+            built = events_of_all(self._plain())
             if self._is_part(built):
                 built = built[self._first : self._first + self._count]
             # In this order: another thread may be at it as well.
@@ -100,10 +156,15 @@ class StoredEvents(UnbuiltEvents):
     def followed_by(self, others: StoredEvents) -> StoredEvents:
         """Return these events (none of which was looked at) and others, which follow in the log.
 
-        The last of these is the last of its commit, and the first of the others of theirs.
+        The last of these is the last of its commit, and the first of the others of theirs; they
+        are of the same :attr:`classes`.
         """
         return StoredEvents(
-            self._commits + others._commits, self._first, self._count + others._count
+            self._commits + others._commits,
+            self._first,
+            self._count + others._count,
+            decoding=self._decoding,
+            blocks=[*self._blocks, *others._blocks],
         )
 
     def cut(self, count: int) -> tuple[StoredEvents, StoredEvents, int]:
@@ -112,9 +173,29 @@ class StoredEvents(UnbuiltEvents):
         Both are some, and none was looked at.
         """
         at, offset = self._place(count)
-        before = StoredEvents(self._commits[: at + bool(offset)], self._first, count)
-        behind = StoredEvents(self._commits[at:], offset, self._count - count)
-        return before, behind, self._commits[at].position + offset
+        commits, blocks = self._commits, self._blocks
+        position = commits[at].position
+        # Whoever cuts on and on must not keep all lines that there were.
+        needed = bisect.bisect_right(blocks, position, key=_position_of) - 1
+        before = StoredEvents(
+            commits[: at + bool(offset)],
+            self._first,
+            count,
+            decoding=self._decoding,
+            blocks=blocks,
+        )
+        behind = StoredEvents(
+            commits[at:],
+            offset,
+            self._count - count,
+            decoding=self._decoding,
+            blocks=blocks[max(needed, 0) :],
+        )
+        return before, behind, position + offset
+
+
+def _position_of(block: tuple[int, bytes]) -> int:
+    return block[0]
 
 
 def _events_in(commits: list[StoredCommit]) -> int:

@@ -25,7 +25,7 @@ from dolittle.projections import (
 )
 from dolittle.runtime.delivery.surroundings import Surroundings, first_of, log
 from dolittle.runtime.state import Change, FailingPartition, Processor, Request
-from dolittle.store import END, START, CommittedEvent, Page, Position, Selection, encoded
+from dolittle.store import END, START, CommittedEvent, Page, Position, Selection, type_ids
 
 CACHED_DOCUMENTS_MAX: Final = 10_000
 """Decoded documents kept between pages, so that a rebuild does not decode them again."""
@@ -170,12 +170,12 @@ class ProjectionLoop:
         declaration, failing = self._declaration, self._failing
         methods, with_context = declaration.methods, self._with_context
         values = self._around.event_types.decode_all(events)
-        for number, (event, value) in enumerate(zip(encoded(events), values, strict=True), 1):
+        for number, (type_id, value) in enumerate(zip(type_ids(events), values, strict=True), 1):
             if number % _TURN_EVENTS == 0:
                 await asyncio.sleep(0)
-            method = methods[event.type_id]
+            method = methods[type_id]
             context = _NOT_READ
-            if event.type_id in with_context:
+            if type_id in with_context:
                 context = self._around.context(events[number - 1], is_replay=False)
             key = key_by(declaration, method, value, context)
             if key in failing:

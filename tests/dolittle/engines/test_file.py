@@ -9,6 +9,7 @@ import pytest
 
 from dolittle.engines.file import FileStore
 from dolittle.engines.file import lookup as lookup_module
+from dolittle.engines.file import picked as picked_module
 from dolittle.engines.file import reading as reading_module
 from dolittle.testing.contract import EventStoreContract, MovableClock
 
@@ -43,7 +44,8 @@ class TestFileStoreFromItsIndex(EventStoreContract):
         monkeypatch.setattr(lookup_module, "TAIL_COMMITS_MAX", 2)
         # Several rounds of every loop over addresses.
         monkeypatch.setattr(reading_module, "_ADDRESSES", 5)
-        monkeypatch.setattr(reading_module, "_NEAR_BYTES", 700)
+        monkeypatch.setattr(reading_module, "NEAR_BYTES", 700)
+        monkeypatch.setattr(picked_module, "NEAR_BYTES", 700)
         store = await FileStore.open(tmp_path / "store", clock=clock)
         yield store
         await store.close()

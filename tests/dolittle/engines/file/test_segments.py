@@ -269,7 +269,7 @@ def test_whole_lines_are_decoded_without_a_look_at_each(
     expected = [decode(line[:-1]) for line in LINES[begin:]]
     assert segments.decode(lines) == expected
     assert segments.decode(lines, begin) == expected
-    assert segments.decode_apart([line[:-1] for line in LINES[::2]]) == [
+    assert segments.decode_apart(b"".join(LINES[::2])[:-1]) == [
         decode(line[:-1]) for line in LINES[::2]
     ]
 
@@ -306,7 +306,7 @@ def test_lines_are_decoded_up_to_the_first_that_does_not_check(
     with pytest.raises(StoreDamaged, match=reason):
         segments.decode(read, expected)
     if "should follow" not in reason:
-        assert segments.decode_apart([line[:-1] for line in lines]) == []
+        assert segments.decode_apart(b"".join(lines)[:-1]) == []
     segments.close()
 
 
@@ -333,4 +333,4 @@ def test_damage_has_the_line_and_the_position_that_follows_the_last_whole_line(
 
 def test_the_seed_is_that_of_the_store(tmp_path: Path) -> None:
     segments = Segments(OsFiles(), a_log(tmp_path)._folder, SEED + 1)
-    assert segments.decode_apart([LINES[0][:-1]]) == []
+    assert segments.decode_apart(LINES[0][:-1]) == []

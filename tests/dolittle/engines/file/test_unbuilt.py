@@ -10,7 +10,7 @@ import pytest
 from dolittle.engines.file import FileStore
 from dolittle.engines.file.line import Place, StoredCommit, decode, encode, events_of_all, store
 from dolittle.engines.file.unbuilt import StoredEvents
-from dolittle.store import Selection, UnbuiltEvents
+from dolittle.store import Selection, UnbuiltEvents, type_ids
 from dolittle.testing.contract import a_commit, an_event
 
 TIME = datetime(2026, 11, 24, tzinfo=UTC)
@@ -75,3 +75,10 @@ async def test_a_page_of_a_whole_log_is_built_when_it_is_looked_at(tmp_path: Pat
     positions = [event.position for page in pages for event in page.events]
     assert positions == list(range(1200))
     await log.close()
+
+
+def test_the_types_of_events_are_told_before_and_after_they_are_built() -> None:
+    events = StoredEvents(commits_of(2, 1))
+    assert type_ids(events) == ["T", "T", "T"]
+    assert type_ids(list(events)) == type_ids(events) == ["T", "T", "T"]
+    assert type_ids(StoredEvents(commits_of(3)).cut(1)[1]) == ["T", "T"]
