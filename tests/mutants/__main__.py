@@ -18,7 +18,7 @@ from tests.mutants.changes import changes_of
 from tests.mutants.trying import Tried, Trying
 
 ENGINE = "dolittle.engines.file"
-MODULES = ("recovery", "line", "segments", "log", "synced", "index", "chain")
+MODULES = ("recovery", "line", "segments", "log", "synced", "index", "keys", "blocks", "chain")
 
 TESTS = (
     "tests/dolittle/engines/file/test_line.py",
@@ -26,6 +26,7 @@ TESTS = (
     "tests/dolittle/engines/file/test_segments.py",
     "tests/dolittle/engines/file/test_synced.py",
     "tests/dolittle/engines/file/test_chain.py",
+    "tests/dolittle/engines/file/test_blocks.py",
     "tests/dolittle/engines/file/test_log.py",
     "tests/dolittle/engines/file/test_log_recovery.py",
     "tests/dolittle/engines/file/test_index_answers.py",

@@ -7,10 +7,10 @@ that cannot be found any more leaves a neighbour that still names it.
 
 from __future__ import annotations
 
+import bisect
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 SCHEMA: Final = (
@@ -24,7 +24,7 @@ _FIRST: Final = b""
 _AT_OR_BEFORE: Final = (
     "SELECT key, value, next, sum FROM chain WHERE key <= ? ORDER BY key DESC LIMIT 1"
 )
-# Begins at the row before, in the same statement and so in the same state of the database.
+# Begins at the row at or before, in the same statement and so in the same state of the database.
 _FROM: Final = (
     "SELECT key, value, next, sum FROM chain WHERE key >= "
     "(SELECT max(key) FROM chain WHERE key <= ?) ORDER BY key"
@@ -48,7 +48,8 @@ class Row(NamedTuple):
     next: bytes
 
 
-_NONE: Final[Mapping[bytes, Row]] = MappingProxyType({})
+Pair = tuple[bytes, bytes]
+"""A key and a value."""
 
 
 class Chain:
@@ -57,14 +58,9 @@ class Chain:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def begin(self) -> None:
-        """Fill a table that was just made."""
-        self._db.execute(_PUT, _stored(_FIRST, b"", END))
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return the value of a key, or ``None``."""
-        row = self.at_or_before(key)
-        return row.value if row.key == key else None
+    def begin(self, value: bytes) -> None:
+        """Fill a table that was just made with a row that every key is at or behind."""
+        self._db.execute(_PUT, (_FIRST, value, END, _sum(_FIRST, value, END)))
 
     def at_or_before(self, key: bytes) -> Row:
         """Return the row with the greatest key that is not greater; one always is."""
@@ -75,7 +71,7 @@ class Chain:
         return row
 
     def rows(self, low: bytes, stop: bytes) -> Iterator[Row]:
-        """Yield the rows from ``low`` on, before ``stop``."""
+        """Yield the row at or before ``low``, and those that follow it before ``stop``."""
         follows: bytes | None = None
         for found in self._db.execute(_FROM, (low,)):
             row = _checked(found)
@@ -83,57 +79,60 @@ class Chain:
                 _require(row.key <= low < row.next)
             else:
                 _require(row.key == follows)
-            if row.key >= low:
-                yield row
+            yield row
             follows = row.next
             if follows >= stop:
                 return
         _require(False)
 
     def rows_down(self, high: bytes, low: bytes) -> Iterator[Row]:
-        """Yield the rows from ``high`` down to ``low``, both included."""
+        """Yield the row at or before ``high``, and those before it down to that of ``low``."""
         follows: bytes | None = None
         for found in self._db.execute(_DOWN_FROM, (high,)):
             row = _checked(found)
             _require(row.next > high if follows is None else row.next == follows)
-            if row.key < low:
-                return
             yield row
+            if row.key <= low:
+                return
             follows = row.key
         _require(False)
 
-    def put(self, pairs: Iterable[tuple[bytes, bytes]], known: Mapping[bytes, Row] = _NONE) -> None:
-        """Put or replace values; keys come in ascending order, each once.
+    def covering(self, keys: Sequence[bytes]) -> Iterator[tuple[Row, Sequence[bytes]]]:
+        """Yield each row that is at or before some of the keys and has no other between.
 
         Args:
-            pairs: Keys and values.
-            known: Rows by their keys, as they were found since the transaction began.
+            keys: In ascending order; each is yielded with its row.
+        """
+        begin = 0
+        rows: Iterator[Row] = iter(())
+        row: Row | None = None
+        while begin < len(keys):
+            # Often it is the next one, which costs a quarter of looking for it.
+            row = next(rows, None) if row is not None else None
+            if row is None or row.next <= keys[begin]:
+                rows = self.rows(keys[begin], END)
+                row = next(rows)
+            end = bisect.bisect_left(keys, row.next, begin)
+            yield row, keys[begin:end]
+            begin = end
+
+    def replace(self, rows: Iterable[tuple[Row, Sequence[Pair]]]) -> None:
+        """Put several rows in the place of each of some, or one with another value.
+
+        Args:
+            rows: As they were found since the transaction began, with keys and values in ascending
+                order, of which the first key is the row's own and the last one less than the next.
         """
         puts: list[tuple[bytes, bytes, bytes, int]] = []
-        put = puts.append
-        key, value, follows = _FIRST, b"", _FIRST
-        for new_key, new_value in pairs:
-            if follows <= new_key:
-                # Not within the gap behind the row at hand: what is there is looked up.
-                if follows:
-                    put((key, value, follows, _sum(key, value, follows)))
-                key, value, follows = known.get(new_key) or self.at_or_before(new_key)
-            if key != new_key:
-                put((key, value, new_key, _sum(key, value, new_key)))
-                key = new_key
-            value = new_value
-        if follows:
-            put((key, value, follows, _sum(key, value, follows)))
+        for row, pairs in rows:
+            follows = [*(key for key, _ in pairs[1:]), row.next]
+            puts += [(k, v, n, _sum(k, v, n)) for (k, v), n in zip(pairs, follows, strict=True)]
         self._db.executemany(_PUT, puts)
 
 
 def _require(is_whole: bool) -> None:
     if not is_whole:
         raise ChainBrokenError("the index has lost a row")
-
-
-def _stored(key: bytes, value: bytes, follows: bytes) -> tuple[bytes, bytes, bytes, int]:
-    return key, value, follows, _sum(key, value, follows)
 
 
 def _checked(found: tuple[bytes, bytes, bytes, int]) -> Row:

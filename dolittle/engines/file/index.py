@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import os
 import sqlite3
 import struct
+import sys
 from array import array
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, islice
-from operator import sub
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from dolittle.engines.file.blocks import Blocks, Entries, Value
 from dolittle.engines.file.chain import SCHEMA as CHAIN
-from dolittle.engines.file.chain import Chain, Row
 from dolittle.engines.file.files import FILE_MODE
+from dolittle.engines.file.keys import (
+    COMMIT,
+    COMMIT_OF_32,
+    behind,
+    commit_order,
+    key_of,
+    names_of,
+    number_of,
+    packed,
+)
 from dolittle.engines.file.tail import KnownPlace, Posting, Tail
 from dolittle.store import Stream
 
 NAME: Final = "index.sqlite"
-FORMAT: Final = 3
+FORMAT: Final = 4
 _BUSY_S: Final = 1.0
 """How long to wait for another process that brings its lines in."""
 
-_ROW_ADDRESSES_MAX: Final = 512
+_ADDRESSES_MAX: Final = 200
+"""In one entry of a posting, which then fills a row."""
 _SPAN_MAX: Final = 2**32 - 1
+"""How far apart the addresses of one entry may be."""
+
+_LOW_BYTES: Final = 4
+_LOW_HALF: Final = 0 if sys.byteorder == "little" else 1
 
 INDEX_ERRORS: Final = (sqlite3.Error, ValueError, TypeError, OverflowError, struct.error)
 """What a damaged index may raise: SQLite's errors, and values that are none."""
@@ -50,12 +67,12 @@ _SCHEMA: Final = (
 )
 
 _NUMBER_MAX: Final = 2**63 - 1
-_LENGTH: Final = struct.Struct(">I")
 _TWO: Final = struct.Struct(">2q")
 _THREE: Final = struct.Struct(">3q")
 _FIVE: Final = struct.Struct(">5q")
+_LAST: Final = b"\xff" * 8
+"""Greater than every address."""
 
-_COMMIT: Final = b"c"
 _INDEXED: Final = b"i"
 _PLACE: Final = b"l"
 _POSTING: Final = b"p"
@@ -64,7 +81,7 @@ _SEGMENT: Final = b"s"
 _TYPE: Final = b"t"
 _TIME: Final = b"u"
 _VERSION: Final = b"v"
-"""Kinds of keys."""
+"""Kinds of keys, beside those of commits."""
 
 
 class Indexed(NamedTuple):
@@ -122,7 +139,7 @@ class Index:
                 check_same_thread=False,
                 isolation_level=None,
             )
-        self._chain = Chain(self._db)
+        self._blocks = Blocks(self._db)
         try:
             self._prepare(store_id, is_writable=is_writable or path is None)
         except BaseException:
@@ -138,7 +155,7 @@ class Index:
             if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
                 for statement in _SCHEMA:
                     self._db.execute(statement)
-                self._chain.begin()
+                self._blocks.begin()
                 self._db.execute("INSERT INTO meta VALUES ('owner', ?)", (owner,))
             self._db.execute("COMMIT")
         found = self._db.execute("SELECT value FROM meta WHERE name = 'owner'").fetchone()
@@ -151,63 +168,61 @@ class Index:
 
     def indexed(self) -> Indexed:
         """Return how far the index has got."""
-        value = self._chain.get(_INDEXED)
-        return Indexed(*_FIVE.unpack(value)) if value else Indexed()
+        value = self._blocks.get(_INDEXED)
+        return Indexed(*_FIVE.unpack(_bytes(value))) if value else Indexed()
 
     # Questions ------------------------------------------------------------------------------
 
     def commit_address(self, commit_id: str) -> int | None:
         """Return where a commit's line begins."""
-        value = self._chain.get(commit_order(commit_id))
-        return _number(value) if value else None
+        value = self._blocks.get(commit_order(commit_id))
+        return None if value is None else int(value)
 
     def greatest_commit(self) -> bytes:
         """Return the :func:`commit_order` of the last commit by that order; empty: there is none.
 
         A commit behind it is not in the index, which is known without asking for it.
         """
-        key = self._chain.at_or_before(_behind(_COMMIT)).key
-        return key if key.startswith(_COMMIT) else b""
+        found = self._blocks.at_or_before(behind(COMMIT_OF_32))
+        return found[0] if found and found[0].startswith((COMMIT, COMMIT_OF_32)) else b""
 
     def version(self, stream: tuple[str, str]) -> int:
         """Return how many events an aggregate instance has."""
-        value = self._chain.get(_key(_VERSION, *stream))
-        return _number(value) if value else 0
+        return int(self._blocks.get(key_of(_VERSION, *stream)) or 0)
 
     def streams(self, aggregate: str) -> dict[Stream, int]:
         """Return the aggregate instances, of one root or (empty) of all."""
-        prefix = _key(_VERSION, aggregate) if aggregate else _VERSION
+        prefix = key_of(_VERSION, aggregate) if aggregate else _VERSION
         return {
-            Stream(*_names(row.key)): _number(row.value)
-            for row in self._chain.rows(prefix, _behind(prefix))
+            Stream(*names_of(key)): int(value)
+            for key, value in self._blocks.items(prefix, behind(prefix))
         }
 
     def type_counts(self) -> dict[str, int]:
         """Return the number of events of each type."""
-        rows = self._chain.rows(_TYPE, _behind(_TYPE))
-        return {_names(row.key)[0]: _number(row.value) for row in rows}
+        found = self._blocks.items(_TYPE, behind(_TYPE))
+        return {names_of(key)[0]: int(value) for key, value in found}
 
     def type_count(self, types: Iterable[str]) -> int:
         """Return the number of events of some types."""
-        found = [self._chain.get(_key(_TYPE, type_id)) for type_id in types]
-        return sum(_number(value) for value in found if value)
+        return sum(int(self._blocks.get(key_of(_TYPE, type_id)) or 0) for type_id in types)
 
     def correlation_addresses(self, correlation: str, low: int, limit: int) -> list[int]:
         """Return addresses of lines with a correlation that is not their commit's id."""
-        prefix = _key(_CORRELATION, correlation)
-        rows = self._chain.rows(prefix + _packed(low), _behind(prefix))
-        return [_number(row.key[-8:]) for row in islice(rows, limit)]
+        prefix = key_of(_CORRELATION, correlation)
+        found = self._blocks.items(prefix + packed(low), behind(prefix))
+        return [number_of(key[-8:]) for key, _ in islice(found, limit)]
 
     def addresses(self, posting: Posting, low: int, limit: int) -> list[int]:
         """Return the first ``limit`` addresses of a posting from ``low`` on, ascending."""
         prefix = _posting_key(posting)
-        begin = prefix + _packed(low)
-        before = self._chain.at_or_before(begin)
-        if before.key.startswith(prefix):
-            begin = before.key
+        begin = prefix + packed(low)
+        before = self._blocks.at_or_before(begin)
+        if before and before[0].startswith(prefix):
+            begin = before[0]
         found: list[int] = []
-        for row in self._chain.rows(begin, _behind(prefix)):
-            found.extend(address for address in _unpack(row) if address >= low)
+        for entry in self._blocks.items(begin, behind(prefix)):
+            found.extend(address for address in _unpack(*entry) if address >= low)
             if len(found) >= limit:
                 break
         return found[:limit]
@@ -218,29 +233,30 @@ class Index:
             return []
         prefix = _posting_key(posting)
         found: list[int] = []
-        for row in self._chain.rows_down(prefix + _packed(high - 1), prefix):
-            found.extend(address for address in reversed(_unpack(row)) if address < high)
+        for entry in self._blocks.items_down(prefix + packed(high - 1), prefix):
+            found.extend(address for address in reversed(_unpack(*entry)) if address < high)
             if len(found) >= limit:
                 break
         return found[:limit]
 
     def place_at(self, position: int) -> KnownPlace | None:
         """Return the last remembered place at or before a position."""
-        row = self._chain.at_or_before(_PLACE + _packed(min(position, _NUMBER_MAX)))
-        if not row.key.startswith(_PLACE):
+        found = self._blocks.at_or_before(_PLACE + packed(min(position, _NUMBER_MAX)))
+        if not found or not found[0].startswith(_PLACE):
             return None
-        return KnownPlace(_number(row.key[1:]), *_TWO.unpack(row.value))
+        key, value = found
+        return KnownPlace(number_of(key[1:]), *_TWO.unpack(_bytes(value)))
 
     def place_before(self, time_us: int) -> KnownPlace | None:
         """Return the last remembered place whose commit is older than a time."""
         if time_us <= 0:
             # No commit is that old.
             return None
-        row = self._chain.at_or_before(_TIME + _packed(time_us - 1) + b"\xff" * 8)
-        if not row.key.startswith(_TIME):
+        found = self._blocks.at_or_before(_TIME + packed(time_us - 1) + b"\xff" * 8)
+        if not found or not found[0].startswith(_TIME):
             return None
-        position = _number(row.key[9:])
-        return KnownPlace(position, _number(row.value), _number(row.key[1:9]))
+        key, value = found
+        return KnownPlace(number_of(key[9:]), int(value), number_of(key[1:9]))
 
     def last_place(self) -> KnownPlace | None:
         """Return the last remembered place."""
@@ -249,8 +265,8 @@ class Index:
     def segments(self) -> list[SealedSegment]:
         """Return what sealed segments looked like when they were read."""
         return [
-            SealedSegment(_number(row.key[1:]), *_THREE.unpack(row.value))
-            for row in self._chain.rows(_SEGMENT, _behind(_SEGMENT))
+            SealedSegment(number_of(key[1:]), *_THREE.unpack(_bytes(value)))
+            for key, value in self._blocks.items(_SEGMENT, behind(_SEGMENT))
         ]
 
     # Growing --------------------------------------------------------------------------------
@@ -267,24 +283,26 @@ class Index:
 
     def add(self, tail: Tail, indexed: Indexed, sealed: Sequence[SealedSegment]) -> None:
         """Add a tail that begins where the index ends, and end what :meth:`begin` began."""
-        new: dict[bytes, bytes] = {_INDEXED: _FIVE.pack(*indexed)}
-        for commit_id, address in tail.commits.items():
-            new[commit_order(commit_id)] = _packed(address)
+        new: Entries = {_INDEXED: _FIVE.pack(*indexed)}
+        new.update(zip(map(commit_order, tail.commits), tail.commits.values(), strict=True))
         for stream, version in tail.versions.items():
-            new[_key(_VERSION, *stream)] = _packed(version)
+            new[key_of(_VERSION, *stream)] = version
         for correlation, addresses in tail.correlations.items():
-            prefix = _key(_CORRELATION, correlation)
-            new.update((prefix + _packed(address), b"") for address in addresses)
+            prefix = key_of(_CORRELATION, correlation)
+            new.update((prefix + packed(address), 0) for address in addresses)
         for place in tail.places:
-            new[_PLACE + _packed(place.position)] = _TWO.pack(place.address, place.time_us)
-            key = _TIME + _packed(max(place.time_us, 0)) + _packed(place.position)
-            new[key] = _packed(place.address)
+            new[_PLACE + packed(place.position)] = _TWO.pack(place.address, place.time_us)
+            key = _TIME + packed(max(place.time_us, 0)) + packed(place.position)
+            new[key] = place.address
         for type_id, count in tail.type_counts.items():
-            new[_key(_TYPE, type_id)] = _packed(self.type_count([type_id]) + count)
-        known: dict[bytes, Row] = {}
-        for posting, addresses in tail.postings.items():
-            self._post(new, known, _posting_key(posting), addresses)
-        self._chain.put(sorted(new.items()), known)
+            new[key_of(_TYPE, type_id)] = self.type_count([type_id]) + count
+        self._blocks.put(new)
+        ends = {
+            _posting_key((kind, name)) + _LAST: addresses
+            for kind, found in enumerate(tail.postings)
+            for name, addresses in found.items()
+        }
+        self._blocks.change(sorted(ends), partial(_post, ends))
         self._note(sealed)
         self._db.execute("COMMIT")
 
@@ -299,84 +317,65 @@ class Index:
             raise
 
     def _note(self, sealed: Sequence[SealedSegment]) -> None:
-        self._chain.put(
-            (_SEGMENT + _packed(each.first_position), _THREE.pack(*each[1:]))
-            for each in sorted(sealed)
+        self._blocks.put(
+            {_SEGMENT + packed(each.first_position): _THREE.pack(*each[1:]) for each in sealed}
         )
 
-    def _post(
-        self,
-        new: dict[bytes, bytes],
-        known: dict[bytes, Row],
-        prefix: bytes,
-        addresses: Sequence[int],
-    ) -> None:
-        """Append addresses to a posting's last row while that is short, else begin a row."""
-        row = self._chain.at_or_before(prefix + b"\xff" * 8)
-        if row.key.startswith(prefix) and len(row.value) < 4 * _ROW_ADDRESSES_MAX:
-            last = _number(row.value[:8])
-            if addresses[0] - last <= _SPAN_MAX:
-                head, more = _packed(addresses[-1]), _steps([last, *addresses])
-                new[row.key] = head + row.value[8:] + more
-                known[row.key] = row
-                return
-        for begin in range(0, len(addresses), _ROW_ADDRESSES_MAX):
-            part = addresses[begin : begin + _ROW_ADDRESSES_MAX]
-            new[prefix + _packed(part[0])] = _packed(part[-1]) + _steps(part)
+
+def _post(
+    ends: Mapping[bytes, Sequence[int]], entries: Entries, belonging: Sequence[bytes]
+) -> None:
+    """Append addresses to postings: to the last entry of each while that has room, then to more.
+
+    Args:
+        ends: The addresses, by what lies behind every entry of their posting.
+        entries: The entries of a row.
+        belonging: Which postings end in that row.
+    """
+    keys = list(entries)
+    for end in belonging:
+        prefix, addresses, begin = end[:-8], ends[end], 0
+        at = bisect.bisect_right(keys, end)
+        if at and keys[at - 1].startswith(prefix):
+            key = keys[at - 1]
+            value = _bytes(entries[key])
+            begin = _fitting(addresses, 0, number_of(key[-8:]), len(value) // _LOW_BYTES)
+            entries[key] = value + _lows(addresses[:begin])
+        while begin < len(addresses):
+            first = addresses[begin]
+            stop = _fitting(addresses, begin, first, 0)
+            entries[prefix + packed(first)] = _lows(addresses[begin:stop])
+            begin = stop
 
 
-def commit_order(commit_id: str) -> bytes:
-    """Return what commit ids are ordered by in the index: their length, then themselves."""
-    return _key(_COMMIT, commit_id)
-
-
-def _key(kind: bytes, *names: str) -> bytes:
-    """Return the key of names; each stands behind its length, so that none is part of another."""
-    key = kind
-    for name in names:
-        encoded = name.encode()
-        key += _LENGTH.pack(len(encoded)) + encoded
-    return key
-
-
-def _names(key: bytes) -> list[str]:
-    found, begin = [], 1
-    while begin < len(key):
-        (length,) = _LENGTH.unpack_from(key, begin)
-        begin += _LENGTH.size
-        end = begin + length
-        found.append(key[begin:end].decode())
-        begin = end
-    return found
+def _fitting(addresses: Sequence[int], begin: int, first: int, count: int) -> int:
+    """Return up to where addresses fit into an entry, by its first one and how many it has."""
+    stop = min(begin + _ADDRESSES_MAX - count, len(addresses))
+    return bisect.bisect_right(addresses, first + _SPAN_MAX, begin, stop)
 
 
 def _posting_key(posting: Posting) -> bytes:
-    return _key(_POSTING + bytes([posting[0]]), posting[1])
+    return key_of(_POSTING + bytes([posting[0]]), posting[1])
 
 
-def _behind(prefix: bytes) -> bytes:
-    """Return what is greater than every key that begins so, and not greater than any other."""
-    return (int.from_bytes(prefix, "big") + 1).to_bytes(len(prefix), "big")
+def _lows(addresses: Sequence[int]) -> bytes:
+    """Return the lower half of each address; with the first one they say all of it."""
+    return memoryview(array("Q", addresses)).cast("B").cast("I")[_LOW_HALF::2].tobytes()
 
 
-def _packed(number: int) -> bytes:
-    """Return a number that is not negative as bytes that sort as numbers do."""
-    return number.to_bytes(8, "big")
+def _unpack(key: bytes, value: Value) -> list[int]:
+    lows = array("I")
+    lows.frombytes(_bytes(value))
+    first = number_of(key[-8:])
+    if first + (lows[-1] - first & _SPAN_MAX) <= _SPAN_MAX:
+        return lows.tolist()
+    return [first + (low - first & _SPAN_MAX) for low in lows]
 
 
-def _number(packed: bytes) -> int:
-    return int.from_bytes(packed, "big")
-
-
-def _steps(addresses: Sequence[int]) -> bytes:
-    """Return the distances from each address to the next, four bytes each."""
-    return array("I", map(sub, addresses[1:], addresses[:-1])).tobytes()
-
-
-def _unpack(row: Row) -> list[int]:
-    distances = array("I")
-    distances.frombytes(row.value[8:])
-    return list(accumulate(distances, initial=_number(row.key[-8:])))
+def _bytes(value: Value) -> bytes:
+    if isinstance(value, int):
+        raise TypeError("a number stands where bytes should")
+    return value
 
 
 def is_passing(error: Exception) -> bool:

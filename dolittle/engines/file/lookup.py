@@ -18,9 +18,9 @@ from dolittle.engines.file.index import (
     Index,
     Indexed,
     SealedSegment,
-    commit_order,
     is_passing,
 )
+from dolittle.engines.file.keys import commit_order
 from dolittle.engines.file.line import SUM_END, StoredCommit
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.synced import Mark
@@ -387,7 +387,7 @@ class Lookup:
     def addresses(self, posting: Posting, low: int, limit: int) -> list[int]:
         """Return the first addresses of a posting from ``low`` on, ascending."""
         with self._mutex:
-            recent = self._tail.postings.get(posting, [])
+            recent = self._tail.postings[posting[0]].get(posting[1], [])
             start = self._tail.start
             found: list[int] = []
             if low < start:
@@ -402,7 +402,7 @@ class Lookup:
     def addresses_before(self, posting: Posting, high: int, limit: int) -> list[int]:
         """Return the last addresses of a posting before ``high``, descending."""
         with self._mutex:
-            recent = self._tail.postings.get(posting, [])
+            recent = self._tail.postings[posting[0]].get(posting[1], [])
             end = bisect.bisect_left(recent, high)
             found = recent[max(end - limit, 0) : end][::-1]
             if len(found) < limit:

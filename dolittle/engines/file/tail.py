@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from dolittle.engines.file.line import StoredCommit, microseconds
+from dolittle.engines.file.line import StoredCommit, StoredEvent, microseconds
 
 PLACE_BYTES: Final = 64 * 1024
 """About how much log lies between two remembered places."""
+
+_LONG_COMMIT_EVENTS: Final = 16
+"""Such a commit is sorted at once: nothing is gained by waiting, and its contents are let go of."""
 
 SOURCE: Final = 0
 TYPE: Final = 1
@@ -32,11 +35,19 @@ class KnownPlace(NamedTuple):
     time_us: int
 
 
+class Postings(NamedTuple):
+    """Addresses of lines by key, in the order of kinds."""
+
+    sources: defaultdict[str, list[int]]
+    types: defaultdict[str, list[int]]
+    aggregates: defaultdict[str, list[int]]
+
+
 class Tail:
     """What lines say, by commit id, stream, type, correlation, source and aggregate root.
 
-    By what a commit needs it is known at once, by the rest when somebody asks: many lines are
-    sorted in a third of the time that each would take between two commits.
+    By what a commit needs it is known at once, by the rest when somebody asks: many short lines
+    are sorted in a third of the time that each would take between two commits.
 
     Attributes:
         versions: By what would be a :class:`Stream`; a plain pair equals it and is made in a tenth
@@ -56,7 +67,7 @@ class Tail:
         self._unsorted: list[tuple[StoredCommit, int]] = []
         self._type_counts: Counter[str] = Counter()
         self._correlations: defaultdict[str, list[int]] = defaultdict(list)
-        self._postings: defaultdict[Posting, list[int]] = defaultdict(list)
+        self._postings = Postings(*(defaultdict[str, list[int]](list) for _ in range(3)))
         self._places: list[KnownPlace] = []
         self._last_place = last_place
 
@@ -73,7 +84,7 @@ class Tail:
         return self._correlations
 
     @property
-    def postings(self) -> dict[Posting, list[int]]:
+    def postings(self) -> Postings:
         """The addresses of lines by what their events have in common."""
         self._sort()
         return self._postings
@@ -110,10 +121,12 @@ class Tail:
         self.last_address = address
         self.end = address + length
         self.position = commit.position + len(commit.events)
+        if len(commit.events) >= _LONG_COMMIT_EVENTS:
+            self._sort()
 
     def _sort(self) -> None:
         unsorted, self._unsorted = self._unsorted, []
-        counts, postings = self._type_counts, self._postings
+        counts, (sources, types, aggregates) = self._type_counts, self._postings
         for commit, address in unsorted:
             if commit.correlation:
                 self._correlations[commit.correlation].append(address)
@@ -121,9 +134,32 @@ class Tail:
                 self._last_place = address
                 place = KnownPlace(commit.position, address, microseconds(commit.time))
                 self._places.append(place)
-            counts.update([event.type_id for event in commit.events])
-            for posting in postings_of(commit):
-                postings[posting].append(address)
+            events = commit.events
+            if len(events) == 1:
+                event = events[0]
+                counts[event.type_id] += 1
+                sources[event.source].append(address)
+                types[event.type_id].append(address)
+                if event.aggregate:
+                    aggregates[event.aggregate].append(address)
+                continue
+            self._sort_events(events, address)
+
+    def _sort_events(self, events: Sequence[StoredEvent], address: int) -> None:
+        sources, types, aggregates = self._postings
+        # Of types and aggregate roots a commit has few, however many events it has.
+        type_ids = {event.type_id for event in events}
+        if len(type_ids) == 1:
+            self._type_counts[events[0].type_id] += len(events)
+        else:
+            self._type_counts.update([event.type_id for event in events])
+        for type_id in type_ids:
+            types[type_id].append(address)
+        for source in {event.source for event in events}:
+            sources[source].append(address)
+        for root in {event.aggregate for event in events}:
+            if root:
+                aggregates[root].append(address)
 
 
 def postings_of(commit: StoredCommit) -> set[Posting]:

@@ -260,7 +260,7 @@ def test_an_index_of_another_store_is_refused_and_let_go_of(
 ) -> None:
     path = tmp_path / "index.sqlite"
     index = Index(path, STORE, is_writable=True)
-    assert index._db.execute("SELECT * FROM meta").fetchall() == [("owner", f"3 {STORE}")]
+    assert index._db.execute("SELECT * FROM meta").fetchall() == [("owner", f"4 {STORE}")]
     index.close()
     before = path.read_bytes()
     with pytest.raises(sqlite3.DatabaseError) as caught:
@@ -269,7 +269,7 @@ def test_an_index_of_another_store_is_refused_and_let_go_of(
     assert not is_passing(caught.value)
     assert path.read_bytes() == before
     with sqlite3.connect(path) as db:
-        db.execute("UPDATE meta SET value = '2 ' || substr(value, 3)")
+        db.execute("UPDATE meta SET value = '3 ' || substr(value, 3)")
     db.close()
     with pytest.raises(sqlite3.DatabaseError, match="another store or version"):
         Index(path, STORE, is_writable=is_writable)

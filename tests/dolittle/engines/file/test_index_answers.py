@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from dolittle.engines.file import blocks as blocks_module
 from dolittle.engines.file import index as index_module
-from dolittle.engines.file.index import Index, Indexed, SealedSegment, commit_order
+from dolittle.engines.file.blocks import Value
+from dolittle.engines.file.index import Index, Indexed, SealedSegment
+from dolittle.engines.file.keys import commit_order
 from dolittle.engines.file.line import Place, StoredCommit, microseconds, store
 from dolittle.engines.file.tail import AGGREGATE, PLACE_BYTES, SOURCE, TYPE, KnownPlace, Tail
 from dolittle.execution import ExecutionContext
@@ -34,8 +38,8 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
 
 @pytest.fixture
 def short_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index_module, "_ROW_ADDRESSES_MAX", 5)
-    monkeypatch.setattr(index_module, "_SPAN_MAX", 100 * PLACE_BYTES)
+    monkeypatch.setattr(index_module, "_ADDRESSES_MAX", 5)
+    monkeypatch.setattr(blocks_module, "ROW_BYTES_MAX", 90)
 
 
 class Lines:
@@ -171,10 +175,18 @@ def test_the_index_answers_what_the_lines_say(index: Index, seed: int) -> None:
         lines.check(index)
 
 
-def lengths_of_rows(index: Index) -> list[int]:
-    """Return how many addresses are in each row of the postings of types."""
-    rows = index._db.execute("SELECT key, value FROM chain ORDER BY key").fetchall()
-    return [len(value) // 4 - 1 for key, value in rows if key.startswith(b"p\1")]
+def pairs(index: Index) -> dict[bytes, Value]:
+    return dict(index._blocks.items(b"", b"\xff"))
+
+
+def lengths_of_entries(index: Index) -> list[int]:
+    """Return how many addresses are in each entry of the postings of types."""
+    each = pairs(index).items()
+    return [
+        len(value) // 4
+        for key, value in each
+        if key.startswith(b"p\1") and isinstance(value, bytes)
+    ]
 
 
 @pytest.mark.usefixtures("short_rows")
@@ -184,15 +196,17 @@ def lengths_of_rows(index: Index) -> list[int]:
     [
         ([1], [1]),
         ([1, 1, 1, 1], [4]),
-        ([1, 1, 1, 1, 1], [4, 1]),
-        ([3, 6, 1, 2], [9, 3]),
-        ([4, 4], [4, 4]),
+        ([1, 1, 1, 1, 1], [5]),
+        ([1, 1, 1, 1, 1, 1], [5, 1]),
+        ([3, 6, 1, 2], [5, 5, 2]),
+        ([4, 4], [5, 3]),
+        ([4, 12], [5, 5, 5, 1]),
         ([5], [5]),
         ([6], [5, 1]),
         ([12, 1, 1], [5, 5, 4]),
     ],
 )
-def test_a_row_is_filled_before_another_is_begun(
+def test_an_entry_is_filled_before_another_is_begun(
     index: Index, batches: list[int], expected: list[int], begin: int
 ) -> None:
     number = begin
@@ -203,7 +217,7 @@ def test_a_row_is_filled_before_another_is_begun(
             number += 1
         index.begin()
         index.add(tail, Indexed(number, number), [])
-    assert lengths_of_rows(index) == expected
+    assert lengths_of_entries(index) == expected
     assert index.addresses((TYPE, "DishPrepared"), 0, 100) == list(range(begin, number))
 
 
@@ -217,7 +231,21 @@ def test_a_posting_may_span_more_than_four_bytes_can_say(index: Index) -> None:
     assert index.addresses((TYPE, "DishPrepared"), 0, 10) == far
     assert index.addresses_before((TYPE, "DishPrepared"), 2**60, 10) == far[::-1]
     # Where four bytes can say it, it is said.
-    assert lengths_of_rows(index) == [2, 2, 1, 1]
+    assert lengths_of_entries(index) == [2, 2, 1, 1]
+
+
+def test_what_waits_may_span_more_than_four_bytes_can_say(index: Index) -> None:
+    # An index that could not be written to for long.
+    far = [3, 2**32 + 2, 2**32 + 3, 2**32 + 4, 2**40, 2**40 + 2**32 - 1, 2**40 + 2**32]
+    tail = Tail(3, 0)
+    for number, address in enumerate(far):
+        tail.end = address
+        tail.add(store(a_commit(id=f"{number}"), Place(number, 0, TIME), [0]), 100)
+    index.begin()
+    index.add(tail, Indexed(tail.end, tail.position, 0, tail.last_address, 0), [])
+    assert index.addresses((TYPE, "DishPrepared"), 0, 10) == far
+    assert index.addresses_before((TYPE, "DishPrepared"), 2**60, 10) == far[::-1]
+    assert lengths_of_entries(index) == [2, 2, 2, 1]
 
 
 def test_the_same_is_not_asked_for_twice(index: Index) -> None:
@@ -230,13 +258,10 @@ def test_the_same_is_not_asked_for_twice(index: Index) -> None:
     index.begin()
     index.add(tail, Indexed(lines.end + 1, lines.position + 1), [])
     index._db.set_trace_callback(None)
-    keys = [each.partition("key <= ")[2] for each in asked if each.startswith("SELECT")]
-    # The number of a type is asked for, and then where it stands.
-    assert sorted(key for key in set(keys) if keys.count(key) > 1) == [
-        "x'69' ORDER BY key DESC LIMIT 1",
-        "x'740000000161' ORDER BY key DESC LIMIT 1",
-    ]
-    assert len(keys) == 9
+    asked = [each.partition("key <= ")[2][:5] for each in asked if each.startswith("SELECT")]
+    # How far it is and how many there are of the type; then a row of each kind of keys, if it is
+    # not the one behind the row before.
+    assert asked == ["x'69'", "x'740", "x'630", "x'69'", "x'740", "x'700"]
 
 
 def test_a_time_before_1970_is_as_old_as_can_be(index: Index) -> None:
@@ -279,7 +304,7 @@ def test_what_is_given_up_is_not_there(index: Index) -> None:
     lines = Lines(1)
     lines.more(index, 3)
     assert index.begin() == index.indexed()
-    index._chain.put([(b"v", b"something")])
+    index._blocks.put({b"v": b"something"})
     index.rollback()
     # There may be nothing to give up.
     index.rollback()
@@ -304,27 +329,42 @@ def test_the_rows_are_those_of_the_format(index: Index) -> None:
     context = ExecutionContext(correlation="c")
     tail.add(store(a_commit(event, id="one", context=context), Place(7, 0, TIME), [3]), 100)
     tail.add(store(a_commit(event, id="two", context=context), Place(8, 0, TIME), [4]), 100)
+    event = an_event("T", "t")
+    tail.add(store(a_commit(event, id="0" * 30 + "1f"), Place(9, 0, TIME), [0]), 100)
     index.begin()
-    index.add(tail, Indexed(900, 9, 7, 800, 5), [SealedSegment(0, 0, 700, 6)])
+    index.add(tail, Indexed(1000, 10, 7, 900, 5), [SealedSegment(0, 0, 700, 6)])
 
     def eight(*numbers: int) -> bytes:
         return b"".join(number.to_bytes(8, "big") for number in numbers)
 
     time = microseconds(TIME)
-    addresses = eight(800) + (100).to_bytes(4, "little")
-    assert dict(index._db.execute("SELECT key, value FROM chain").fetchall()) == {
-        b"": b"",
-        b"c\0\0\0\x03one": eight(700),
-        b"c\0\0\0\x03two": eight(800),
-        b"i": eight(900, 9, 7, 800, 5),
+    addresses = (700).to_bytes(4, sys.byteorder) + (800).to_bytes(4, sys.byteorder)
+    assert pairs(index) == {
+        b"c\0\0\0\x03one": 700,
+        b"c\0\0\0\x03two": 800,
+        b"d" + bytes(15) + b"\x1f": 900,
+        b"i": eight(1000, 10, 7, 900, 5),
         b"l" + eight(7): eight(700, time),
         b"p\x00\0\0\0\x01s" + eight(700): addresses,
-        b"p\x01\0\0\0\x01T" + eight(700): addresses,
+        b"p\x00\0\0\0\x01t" + eight(900): (900).to_bytes(4, sys.byteorder),
+        b"p\x01\0\0\0\x01T" + eight(700): addresses + (900).to_bytes(4, sys.byteorder),
         b"p\x02\0\0\0\x01K" + eight(700): addresses,
-        b"r\0\0\0\x01c" + eight(700): b"",
-        b"r\0\0\0\x01c" + eight(800): b"",
+        b"r\0\0\0\x01c" + eight(700): 0,
+        b"r\0\0\0\x01c" + eight(800): 0,
         b"s" + eight(0): eight(0, 700, 6),
-        b"t\0\0\0\x01T": eight(2),
-        b"u" + eight(time, 7): eight(700),
-        b"v\0\0\0\x01K\0\0\0\x01s": eight(4),
+        b"t\0\0\0\x01T": 3,
+        b"u" + eight(time, 7): 700,
+        b"v\0\0\0\x01K\0\0\0\x01s": 4,
     }
+
+
+def test_no_two_commit_ids_are_taken_for_one() -> None:
+    digits = "0123456789abcdef" * 2
+    ids = ["", "a", digits, digits.upper(), digits[:-2] + "  ", digits[:-1], digits + "0", "g" * 32]
+    # What a number of sixteen bytes could be mistaken for.
+    ids += [bytes([0, 0, 0, 12, *b"twelve bytes"]).hex(), "twelve bytes", "\0" * 16, "0" * 32]
+    assert len({commit_order(id_) for id_ in ids}) == len(ids)
+    # Ids that sort by time do so here.
+    assert (
+        commit_order("0" * 31 + "9") < commit_order("0" * 31 + "a") < commit_order("1" + "0" * 31)
+    )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dolittle.engines.file import FileStore
-from dolittle.engines.file.chain import _stored
-from dolittle.engines.file.index import _key, _packed
+from dolittle.engines.file.blocks import Value
+from dolittle.engines.file.keys import key_of, packed
 from dolittle.engines.file.line import Place, encode, seed_of, store
 from dolittle.execution import ExecutionContext
 from dolittle.store import Commit, EventToCommit
@@ -78,36 +79,31 @@ async def test_a_line_that_cannot_follow_is_found(
     await reader.close()
 
 
-def change(store_: FileStore, key: bytes, value: bytes) -> None:
+def change(store_: FileStore, key: bytes, value: Value) -> None:
     """Write what is wrong, but well: with its checksum."""
-    store_._lookup._index._chain.put([(key, value)])
+    store_._lookup._index._blocks.put({key: value})
     store_._lookup._versions.clear()
 
 
 def lose_a_commit(store_: FileStore) -> None:
-    chain = store_._lookup._index._chain
-    before, lost = chain.at_or_before(_key(b"c", "tvn")), chain.at_or_before(_key(b"c", "two"))
-    assert before.next == lost.key
-    chain._db.execute("DELETE FROM chain WHERE key = ?", (lost.key,))
-    chain._db.execute(
-        "INSERT OR REPLACE INTO chain VALUES (?, ?, ?, ?)", _stored(*before[:2], lost.next)
-    )
+    lost = key_of(b"c", "two")
+    store_._lookup._index._blocks.change([lost], lambda entries, _: entries.__delitem__(lost))
 
 
 def point_elsewhere(store_: FileStore) -> None:
-    change(store_, _key(b"c", "two"), _packed(1))
+    change(store_, key_of(b"c", "two"), 1)
 
 
 def raise_a_version(store_: FileStore) -> None:
-    change(store_, _key(b"v", "Kitchen", "Dolittle Tacos"), _packed(9))
+    change(store_, key_of(b"v", "Kitchen", "Dolittle Tacos"), 9)
 
 
 def count_wrongly(store_: FileStore) -> None:
-    change(store_, _key(b"t", "DishPrepared"), _packed(9))
+    change(store_, key_of(b"t", "DishPrepared"), 9)
 
 
 def post_too_much(store_: FileStore) -> None:
-    change(store_, _key(b"p\0", "Dolittle Tacos") + _packed(5), _packed(5))
+    change(store_, key_of(b"p\0", "Dolittle Tacos") + packed(5), (5).to_bytes(4, sys.byteorder))
 
 
 @pytest.mark.parametrize(
