@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -31,9 +32,7 @@ def near_one_another(addresses: list[int]) -> Iterator[list[int]]:
     """Yield ascending addresses in groups that are worth reading at once."""
     begin = 0
     while begin < len(addresses):
-        end = begin + 1
-        while end < len(addresses) and addresses[end] - addresses[begin] < NEAR_BYTES:
-            end += 1
+        end = bisect.bisect_left(addresses, addresses[begin] + NEAR_BYTES, begin + 1)
         yield addresses[begin:end]
         begin = end
 

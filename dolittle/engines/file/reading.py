@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
@@ -231,7 +232,7 @@ class Reader:
         else:
             each = [self._lookup.addresses(posting, low, _ADDRESSES) for posting in postings]
             found = sorted({address for part in each for address in part})[:_ADDRESSES]
-        return [address for address in found if address < mark.address]
+        return found[: bisect.bisect_left(found, mark.address)]
 
     def _commits_at(
         self, addresses: list[int], mark: Mark, decoding: Decoding
@@ -424,11 +425,18 @@ def _selected(commits: list[StoredCommit], selection: Selection) -> list[Committ
 def _are_all_wanted(commits: list[StoredCommit], selection: Selection) -> bool:
     """Tell cheaply whether all events are of the types, the source and the aggregate root."""
     source, root, types = selection.source, selection.aggregate, selection.types
-    if types and not types.issuperset([e.type_id for commit in commits for e in commit.events]):
-        return False
-    if source and not {source}.issuperset([e.source for commit in commits for e in commit.events]):
-        return False
-    return not root or {root}.issuperset([e.aggregate for commit in commits for e in commit.events])
+    if not (source or root or types):
+        return True
+    # A loop takes half as long as three sets, since nothing is hashed but types.
+    for commit in commits:
+        for event in commit.events:
+            if (
+                (source and event.source != source)
+                or (root and event.aggregate != root)
+                or (types and event.type_id not in types)
+            ):
+                return False
+    return True
 
 
 def _wanted(commit: StoredCommit, selection: Selection) -> list[int]:

@@ -11,8 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from itertools import accumulate
-from operator import attrgetter
+from io import BytesIO
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -34,7 +33,6 @@ BLOCK_BYTES: Final = 256 * 1024
 
 _LINE_BYTES_GUESS: Final = 2048
 _OPEN_MAX: Final = 64
-_EVENTS: Final = attrgetter("events")
 _NAME: Final = re.compile(r"[0-9]{20}\.jsonl")
 
 
@@ -188,7 +186,11 @@ class Segments:
             data = self.read(segment, address - segment.base, length)
             cut = data.rfind(b"\n")
             if cut >= 0:
-                return Lines(address, data[:cut])
+                # Cut where it lies: nobody else holds it, so that it is not copied.
+                buffer = BytesIO(data)
+                del data
+                buffer.truncate(cut)
+                return Lines(address, buffer.getvalue())
             if len(data) < length or address + length >= end or length > LINE_BYTES_MAX:
                 raise self.damage(address, "a line has no end")
             length = min(length * 4, end - address)
@@ -255,8 +257,8 @@ class Segments:
             decode_lines: Decodes them where nothing is wrong with any; otherwise they are
                 decoded plainly.
         """
-        decoded, lengths = self._decode_at_once(lines.data, decode_lines)
-        if decoded and _are_in_row(decoded, lengths, expected_position):
+        decoded = self._decode_at_once(lines.data, decode_lines)
+        if decoded and _are_in_row(decoded, expected_position):
             return decoded, None
         seed, position, decoded = self._seed, expected_position, []
         for index, line in enumerate(lines.lines):
@@ -277,23 +279,19 @@ class Segments:
             decoded.append(commit)
         return decoded, None
 
-    def _decode_at_once(
-        self, data: bytes, decode_lines: DecodeLines
-    ) -> tuple[list[StoredCommit], list[int]]:
-        """Return what lines say and how many events each has, if nothing is wrong with any.
+    def _decode_at_once(self, data: bytes, decode_lines: DecodeLines) -> list[StoredCommit]:
+        """Return what lines say, whatever it is, if each is intact; otherwise an empty list.
 
         One call for all of them costs a third less than a call for each.
         """
         count = count_intact(data, self._seed)
         if not count:
-            return [], []
+            return []
         try:
             decoded = decode_lines(data)
         except ValueError:
-            return [], []
-        lengths = list(map(len, map(_EVENTS, decoded)))
-        is_each = len(decoded) == count and 0 not in lengths
-        return (decoded, lengths) if is_each else ([], [])
+            return []
+        return decoded if len(decoded) == count else []
 
     def decode_apart(
         self, data: bytes, decode_lines: DecodeLines = decode_all
@@ -304,7 +302,8 @@ class Segments:
             data: The lines, with newlines between.
             decode_lines: Decodes them.
         """
-        return self._decode_at_once(data, decode_lines)[0]
+        decoded = self._decode_at_once(data, decode_lines)
+        return decoded if all(commit.events for commit in decoded) else []
 
     def damage(self, address: int, reason: str, position: int | None = None) -> StoreDamaged:
         """Return the error for a bad line, with its file, line number and offset."""
@@ -341,8 +340,17 @@ class Segments:
                 self._files.close(self._fds.popitem()[1])
 
 
-def _are_in_row(commits: list[StoredCommit], lengths: list[int], position: int | None) -> bool:
-    """Tell whether each commit begins where the one before it ends, and the first at a position."""
-    positions = [commit.position for commit in commits]
-    begin = positions[0] if position is None else position
-    return positions == list(accumulate(lengths[:-1], initial=begin))
+def _are_in_row(commits: list[StoredCommit], position: int | None) -> bool:
+    """Tell whether each commit has events and begins where the one before it ends.
+
+    Args:
+        commits: Some.
+        position: Where the first one begins; ``None``: where it says.
+    """
+    following = commits[0].position if position is None else position
+    for commit in commits:
+        count = len(commit.events)
+        if not count or commit.position != following:
+            return False
+        following += count
+    return True
