@@ -153,7 +153,7 @@ class PowerCutFiles(OsFiles):
     def cut(self) -> None:
         """Cut the power: of what is not synced, any sectors in any order are on disk."""
         for path, synced in self._synced.items():
-            if path.name in {"lock", "synced"} or not path.exists():
+            if path.name in {"lock", "synced", "written"} or not path.exists():
                 continue
             if path in self._made and self._random.random() < 0.5:
                 path.unlink()

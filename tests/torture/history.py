@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ class History:
         tried: Every commit that was handed to the store, by id.
         answered: What was answered, by commit id: these must be there for ever.
         refused: Those that must never be there.
+        stored: Those that were answered as stored just now, and no repeats.
+        tries: How often each commit was handed to a store.
         seen: Events that a reader has been shown, in order: none may go away.
     """
 
@@ -38,12 +41,15 @@ class History:
         self.tried: dict[str, Commit] = {}
         self.answered: dict[str, CommittedEvents] = {}
         self.refused: set[str] = set()
+        self.stored: set[str] = set()
+        self.tries: Counter[str] = Counter()
         self.seen: list[CommittedEvent] = []
 
     def copy(self) -> History:
         """Return the same, for another course of events."""
         other = History()
         other.tried, other.answered = dict(self.tried), dict(self.answered)
+        other.stored, other.tries = set(self.stored), self.tries.copy()
         other.refused, other.seen = set(self.refused), list(self.seen)
         return other
 
@@ -61,8 +67,11 @@ class History:
         require(commit.id not in self.refused, f"{commit.id} was refused and is there")
         _check_contents(commit, answer.events)
         before = self.answered.get(commit.id)
+        # A repeat may be answered before the first try is, where they overlap.
+        if not answer.is_repeat:
+            require(commit.id not in self.stored, f"{commit.id} was stored a second time")
+            self.stored.add(commit.id)
         if before is not None:
-            require(answer.is_repeat, f"{commit.id} was stored a second time")
             require(answer.events == before.events, f"{commit.id} was answered differently")
         self.answered[commit.id] = answer
 

@@ -13,7 +13,7 @@ import random
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from dolittle.engines.file.verify import Verification
 from dolittle.engines.file.writer import Waiting
 from dolittle.errors import (
     CommitOutcomeUnknown,
+    StoreBusy,
     StoreClosed,
     StoreFull,
     WrongExpectedVersion,
@@ -65,11 +66,21 @@ class StandingClock:
         return self.time
 
 
-def commit_together(
-    store: FileStore, commits: Sequence[Commit]
-) -> list[CommittedEvents | BaseException]:
+Answers = list[CommittedEvents | BaseException]
+
+
+def commit_together(store: FileStore, commits: Sequence[Commit]) -> Answers:
     """Let the writer decide, write and sync some commits as one batch, in this thread."""
-    assert store._writer is not None
+    return begin_together(store, commits)()
+
+
+def begin_together(store: FileStore, commits: Sequence[Commit]) -> Callable[[], Answers]:
+    """Let the writer decide and write some commits as one batch; return how it goes on.
+
+    Where others write too it is synced, and answered, only then.
+    """
+    writer = store._writer
+    assert writer is not None
     waiting = [
         Waiting(commit, sum(len(event.content) for event in commit.events), Future())
         for commit in commits
@@ -77,8 +88,15 @@ def commit_together(
     futures: list[Future[CommittedEvents]] = [each.reply for each in waiting]  # type: ignore[misc]
     for future in futures:
         future.set_running_or_notify_cancel()
-    store._writer._write(waiting).answer()
-    return [future.exception(0) or future.result(0) for future in futures]
+    batch = writer.begin(waiting)
+
+    def finish() -> Answers:
+        if batch.is_to_be_settled:
+            writer.settle(batch, waiting)
+        batch.answer()
+        return [future.exception(0) or future.result(0) for future in futures]
+
+    return finish
 
 
 class Course:
@@ -113,6 +131,7 @@ class Course:
         self._folders: list[Path] = []
         self._commits = 0
         self._watcher: FileStore | None = None
+        self._during_sync: Callable[[], None] | None = None
 
     # The workload ---------------------------------------------------------------------------
 
@@ -173,8 +192,10 @@ class Course:
             self._clock.time += timedelta(seconds=chance.choice((0, 1, 60, -5)))
             which = chance.randrange(len(stores))
             action = chance.random()
-            if action < 0.6:
+            if action < 0.35:
                 self._commit(stores[which])
+            elif action < 0.6:
+                self._commit_overlapping(disk, stores)
             elif action < 0.68:
                 stores[which]._lookup.flush(stores[which]._log.mark())
             elif action < 0.78:
@@ -216,6 +237,45 @@ class Course:
         """Commit some; return whether the store takes more."""
         return tell(self._history, store, self._commits_to_try())
 
+    def _commit_overlapping(self, disk: SimulatedDisk, stores: list[FileStore]) -> None:
+        """Let several write before any syncs; afterwards none that was poisoned is left.
+
+        Some begin while another one syncs, and some die before they can.
+        """
+        chance = self._chance
+        turns = chance.sample(range(len(stores)), len(stores))
+        begun: list[tuple[int, Callable[[], bool]]] = []
+
+        def begin() -> None:
+            which = turns.pop()
+            # As if it had noticed the others already.
+            stores[which]._log._company = 2
+            commits = self._commits_to_try()
+            begun.append((which, begin_telling(self._history, stores[which], commits)))
+
+        begin()
+        gone: set[int] = set()
+        while begun:
+            while turns and chance.random() < 0.7:
+                begin()
+            which, finish = begun.pop(chance.randrange(len(begun)))
+            if chance.random() < 0.06:
+                self.tried["died before its sync"] += 1
+                gone.add(which)
+                continue
+            if turns and chance.random() < 0.5:
+                self._during_sync = begin
+            self.tried["overlapping"] += bool(begun)
+            if not finish():
+                gone.add(which)
+            self._during_sync = None
+        self._end_fault(disk)
+        for which in gone:
+            _end(stores[which])
+            stores[which] = self._open(disk)
+        if gone:
+            settle(self._history, stores[gone.pop()])
+
     def _commit_with_fault(self, disk: SimulatedDisk, stores: list[FileStore], which: int) -> None:
         """Let one operation of a commit fail; then open again, and settle what is unknown."""
         chance = self._chance
@@ -229,10 +289,12 @@ class Course:
         )
         if disk.fault.code == 0:
             disk.fault = disk.fault._replace(kinds=frozenset(("pwrite",)))
-        takes_more = self._commit(stores[which])
-        self.tried["faults"] += len(disk.failed)
-        disk.failed.clear()
-        disk.fault = None
+        takes_more = True
+        if chance.random() < 0.5:
+            takes_more = self._commit(stores[which])
+        else:
+            self._commit_overlapping(disk, stores)
+        self._end_fault(disk)
         if not takes_more:
             if chance.random() < 0.5 and len(stores) > 1:
                 # Another process goes on while this one is still poisoned.
@@ -240,6 +302,11 @@ class Course:
             stores[which]._close()
             stores[which] = self._open(disk)
         settle(self._history, stores[which])
+
+    def _end_fault(self, disk: SimulatedDisk) -> None:
+        self.tried["faults"] += len(disk.failed)
+        disk.failed.clear()
+        disk.fault = None
 
     # A reader at every step -----------------------------------------------------------------
 
@@ -267,6 +334,10 @@ class Course:
         if self._chance.random() < self._fork_share:
             self._crash(disk, kind, 1)
         disk.before = before
+        if self._during_sync is not None and kind == "fdatasync":
+            begin, self._during_sync = self._during_sync, None
+            self.tried["written during a sync"] += 1
+            begin()
 
     def _crash(self, disk: SimulatedDisk, kind: str, depth: int) -> None:
         watcher, self._watcher = self._watcher, None
@@ -395,27 +466,45 @@ class _Named:
 
 def tell(history: History, store: FileStore, commits: Sequence[Commit]) -> bool:
     """Commit some together and note what is answered; return whether the store takes more."""
+    return begin_telling(history, store, commits)()
+
+
+def begin_telling(
+    history: History, store: FileStore, commits: Sequence[Commit]
+) -> Callable[[], bool]:
+    """Write some commits; return how they are synced and answered, see :func:`tell`."""
     new = [commit for commit in commits if commit.id not in history.tried]
     for commit in commits:
         history.tried[commit.id] = commit
+        history.tries[commit.id] += 1
         # It is tried anew: this time it may be stored.
         history.refused.discard(commit.id)
-    takes_more = True
-    for commit, answer in zip(commits, commit_together(store, commits), strict=True):
-        if isinstance(answer, CommittedEvents):
-            history.answer(commit, answer)
-        elif isinstance(answer, WrongExpectedVersion | StoreFull):
-            require(commit.id not in history.answered, f"{commit.id} was there and is refused")
-            history.refused.add(commit.id)
-        elif isinstance(answer, CommitOutcomeUnknown):
-            takes_more = False
-        elif isinstance(answer, StoreClosed):
-            takes_more = False
-            if commit in new:
-                history.refused.add(commit.id)
-        else:
-            raise answer
-    return takes_more
+    tries = {commit.id: history.tries[commit.id] for commit in commits}
+    finish = begin_together(store, commits)
+
+    def note() -> bool:
+        answers = finish()
+        takes_more = True
+        for commit, answer in zip(commits, answers, strict=True):
+            # A refusal says nothing where the same commit was tried again before it was told.
+            is_latest = history.tries[commit.id] == tries[commit.id]
+            if isinstance(answer, CommittedEvents):
+                history.answer(commit, answer)
+            elif isinstance(answer, WrongExpectedVersion | StoreFull):
+                if is_latest:
+                    is_there = commit.id in history.answered
+                    require(not is_there, f"{commit.id} was there and is refused")
+                    history.refused.add(commit.id)
+            elif isinstance(answer, CommitOutcomeUnknown | StoreClosed | StoreBusy):
+                takes_more = takes_more and isinstance(answer, StoreBusy)
+                # Of an earlier try the last two say nothing.
+                if not isinstance(answer, CommitOutcomeUnknown) and is_latest and commit in new:
+                    history.refused.add(commit.id)
+            else:
+                raise answer
+        return takes_more
+
+    return note
 
 
 def settle(history: History, store: FileStore) -> None:

@@ -10,7 +10,6 @@ import msgspec
 from dolittle.engines.file.line import (
     Place,
     StoredCommit,
-    answer_of,
     encode,
     events_of,
     microseconds,
@@ -20,6 +19,7 @@ from dolittle.engines.file.line import (
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.replies import Reply
+from dolittle.engines.file.unbuilt import StoredEvents
 from dolittle.errors import CommitIdReused, DolittleError
 from dolittle.execution import Clock
 from dolittle.store import (
@@ -39,11 +39,13 @@ class Batch:
     """Commits that will be written and synced at once.
 
     Each is held against what is stored and what stands before it in the batch; one that is
-    refused fails alone. Answers wait in the batch until everything is on disk.
+    refused fails alone. Answers wait in the batch until everything is on disk, and refusals too
+    where they rest on what others have only just written.
 
     Attributes:
         has_begun: Whether bytes of it may be on disk; set by whoever writes it.
         is_readable: Whether its lines are on disk and published.
+        address: Where its first line begins, once it was announced.
     """
 
     def __init__(self, log: Log, lookup: Lookup, clock: Clock) -> None:
@@ -58,8 +60,11 @@ class Batch:
         self._versions: dict[tuple[str, str], int] = {}
         self._made: dict[str, CommittedEvents] = {}
         self._answers: list[Answer] = []
+        self._refusals: list[tuple[Reply, BaseException]] = []
+        self._unsettled: dict[str, StoredCommit] = {}
         self.has_begun = False
         self.is_readable = False
+        self.address = -1
 
     @property
     def has_lines(self) -> bool:
@@ -70,6 +75,19 @@ class Batch:
         """Return what is to be written."""
         return b"".join(self._lines)
 
+    @property
+    def is_to_be_settled(self) -> bool:
+        """Whether anybody's answer waits for lines that are written and not on disk yet."""
+        return self.address >= 0 or bool(self._unsettled and (self._answers or self._refusals))
+
+    def stand_behind(self, unsettled: list[StoredCommit]) -> None:
+        """Decide behind lines that others have written and that are not on disk yet."""
+        for commit in unsettled:
+            self._unsettled[commit.commit] = commit
+            for event in commit.events:
+                if event.aggregate:
+                    self._versions[event.aggregate, event.source] = event.version
+
     def decide(self, commit: Commit, reply: Reply) -> None:
         """Take a commit in, or refuse it."""
         if not self._lines:
@@ -77,6 +95,8 @@ class Batch:
             self._position, self._time_us = self._log.own.position, self._log.own.time_us
         try:
             known = self._made.get(commit.id) or self._stored(commit.id, self._log.own.address)
+            if known is None and commit.id in self._unsettled:
+                known = _answer_from(self._unsettled[commit.id])
             if known is not None:
                 answer = _as_repeat(commit, known)
             else:
@@ -85,7 +105,11 @@ class Batch:
                 )
                 answer = self._place(commit)
         except (DolittleError, ValueError) as error:
-            reply.set_exception(error)
+            if self._unsettled:
+                # It rests on what a crash may still take away.
+                self._refusals.append((reply, error))
+            else:
+                reply.set_exception(error)
         else:
             self._answers.append((reply, answer))
 
@@ -93,8 +117,7 @@ class Batch:
         address = self._lookup.commit_address(commit_id)
         if address is None:
             return None
-        stored = self._log.segments.line_at(address, end)
-        return CommittedEvents(tuple(events_of(stored)), stored.next_position)
+        return _answer_from(self._log.segments.line_at(address, end))
 
     def _version(self, stream: tuple[str, str]) -> int:
         version = self._versions.get(stream)
@@ -110,7 +133,8 @@ class Batch:
             time_us = microseconds(commit_time(commit, self._clock.now(), time_of(self._time_us)))
         stored = store(commit, Place(self._position, own.attested, time_of(time_us)), versions)
         line = encode(stored, self._log.seed)
-        answer = answer_of(commit, stored)
+        # Most who commit never look at the events.
+        answer = CommittedEvents(StoredEvents([stored], 0, len(commit.events)), stored.next_position)
         self._versions.update(grown)
         self._made[commit.id] = answer
         self._lines.append(line)
@@ -151,6 +175,21 @@ class Batch:
         self._lookup.add_written(self._commits, self._lines, address, self._versions)
         self.is_readable = True
 
+    def announce(self) -> None:
+        """Let other writers go on behind what is written now."""
+        self.address = self._log.own.address
+        self._log.announce(sum(map(len, self._lines)), self._position, self._time_us)
+
+    def take_in_settled(self) -> bool:
+        """Know what was announced and is on disk now; return whether it is there."""
+        if self.address < 0:
+            return True
+        if not self._log.holds(self.data(), self.address):
+            return False
+        self._lookup.add_written(self._commits, self._lines, self.address, self._versions)
+        self.is_readable = True
+        return True
+
     def holds(self, commit_id: str) -> bool:
         """Tell whether a commit is to be written with this batch."""
         return commit_id in self._made
@@ -171,20 +210,27 @@ class Batch:
             reply.set_exception(error)
 
     def answer(self) -> None:
-        """Answer everyone whose commit is on disk."""
+        """Answer everyone whose commit is on disk, or refused."""
         for reply, answer in self._answers:
             reply.set_result(answer)
+        for reply, error in self._refusals:
+            reply.set_exception(error)
 
     def answer_repeats(self) -> None:
         """Answer those whose commit was stored before this batch, which came to nothing."""
         for reply, answer in self._answers:
-            if answer.events[0].position < self._log.own.position:
+            if answer.events[0].position < self._log.readable.position:
                 reply.set_result(answer)
         self.give_up()
 
     def give_up(self) -> None:
         """Forget the answers: nothing of the batch is stored."""
         self._answers.clear()
+        self._refusals.clear()
+
+
+def _answer_from(stored: StoredCommit) -> CommittedEvents:
+    return CommittedEvents(tuple(events_of(stored)), stored.next_position)
 
 
 def _as_repeat(commit: Commit, known: CommittedEvents) -> CommittedEvents:

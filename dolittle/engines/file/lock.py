@@ -1,10 +1,10 @@
-"""The lock that writers of one store hold for a batch, never for a lifetime."""
+"""The locks that writers of one store hold for a batch, never for a lifetime."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -27,18 +27,23 @@ _PATIENT_PAUSE_S: Final = 0.002
 """Who has waited this long waits for no batch, and need not look so often."""
 
 
-class WriteLock:
-    """An ``flock`` on the file ``lock``; the system lets go of it when its process dies.
+class FileLock:
+    """An ``flock`` on a file of the store; the system lets go of it when its process dies.
+
+    Attributes:
+        wait_s_max: How long it is waited for.
 
     Raises:
         OSError: The file cannot be opened for writing.
     """
 
-    def __init__(self, files: Files, folder: Path, *, wait_s_max: float = WAIT_S_MAX) -> None:
+    def __init__(
+        self, files: Files, folder: Path, name: str = "lock", *, wait_s_max: float = WAIT_S_MAX
+    ) -> None:
         self._files = files
         self._folder = folder
-        self._wait_s_max = wait_s_max
-        self._fd = files.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+        self.wait_s_max = wait_s_max
+        self._fd = files.open(folder / name, os.O_RDWR | os.O_CREAT)
 
     @contextmanager
     def held(self, *, is_taken: bool = False) -> Iterator[None]:
@@ -50,29 +55,57 @@ class WriteLock:
         Raises:
             StoreBusy: Another process held it for longer than ``wait_s_max``.
         """
-        if not is_taken and not self.take():
-            self._wait()
+        if not is_taken:
+            self.take_unless(_never)
         try:
             yield
         finally:
             self.let_go()
 
-    def take(self) -> bool:
-        """Take the lock at once, or return ``False``."""
-        return self._files.try_lock(self._fd)
+    def take(self, patience_s: float = 0) -> bool:
+        """Take the lock, or return ``False``.
+
+        Args:
+            patience_s: How long to let others go first, without a sleep.
+        """
+        if self._files.try_lock(self._fd):
+            return True
+        end = time.perf_counter() + patience_s
+        while patience_s and time.perf_counter() < end:
+            os.sched_yield()
+            if self._files.try_lock(self._fd):
+                return True
+        return False
 
     def let_go(self) -> None:
         """Let go of what :meth:`take` has taken."""
         self._files.unlock(self._fd)
 
-    def _wait(self) -> None:
+    def take_unless(self, is_over: Callable[[], bool]) -> bool:
+        """Wait for the lock, or until there is no more need of it.
+
+        Args:
+            is_over: Asked again and again while another process holds the lock.
+
+        Returns:
+            Whether it was taken.
+
+        Raises:
+            StoreBusy: Another process held it for longer than ``wait_s_max``.
+        """
+        if self.take():
+            return True
         # flock(2) can wait by itself, but not for a bounded time in a thread.
         began = time.monotonic()
         pause_s = _PAUSE_S_MIN
-        while not self.take():
+        while True:
+            if is_over():
+                return False
+            if self.take():
+                return True
             waited_s = time.monotonic() - began
-            if waited_s >= self._wait_s_max:
-                raise StoreBusy(self._folder, self._wait_s_max)
+            if waited_s >= self.wait_s_max:
+                raise StoreBusy(self._folder, self.wait_s_max)
             if waited_s < _YIELDING_S:
                 os.sched_yield()
                 continue
@@ -83,3 +116,7 @@ class WriteLock:
     def close(self) -> None:
         """Let go of the file."""
         self._files.close(self._fd)
+
+
+def _never() -> bool:
+    return False

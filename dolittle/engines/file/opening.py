@@ -10,7 +10,7 @@ from typing import Final
 from dolittle.engines.file.files import FULL, READ_ONLY, Files, make_folder
 from dolittle.engines.file.identity import NAME, read_identity, write_identity
 from dolittle.engines.file.index import SealedSegment
-from dolittle.engines.file.lock import WriteLock
+from dolittle.engines.file.lock import FileLock
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.segments import FOLDER, Segment, Segments
@@ -23,7 +23,7 @@ _END_BYTES: Final = 16 * 1024
 
 def take_folder(
     files: Files, folder: Path, wait_s: float, *, is_new: bool
-) -> tuple[WriteLock | None, str]:
+) -> tuple[FileLock | None, str]:
     """Return the lock of a store's folder, made if need be, or why there can be none.
 
     Raises:
@@ -33,7 +33,7 @@ def take_folder(
     try:
         make_folder(files, folder)
         make_folder(files, folder / FOLDER)
-        return WriteLock(files, folder, wait_s_max=wait_s), ""
+        return FileLock(files, folder, wait_s_max=wait_s), ""
     except OSError as error:
         if error.errno in FULL:
             raise StoreFull(folder) from error

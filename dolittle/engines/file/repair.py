@@ -17,7 +17,7 @@ from dolittle.engines.file.files import Files, make_folder, opened, write_durabl
 from dolittle.engines.file.identity import read_identity
 from dolittle.engines.file.index import NAME as INDEX
 from dolittle.engines.file.line import decode, is_intact, microseconds, seed_of
-from dolittle.engines.file.lock import WAIT_S_MAX, WriteLock
+from dolittle.engines.file.lock import WAIT_S_MAX, FileLock
 from dolittle.engines.file.recovery import raw_lines, reason_against
 from dolittle.engines.file.segments import Segment, Segments, segment_path
 from dolittle.engines.file.synced import Mark, Synced
@@ -174,7 +174,7 @@ def carry_out(files: Files, folder: Path, repair: Repair, now: datetime) -> Path
     store_id = read_identity(files, folder)
     assert store_id is not None
     kept = folder / FOLDER / f"{now:%Y%m%dT%H%M%S.%f}"
-    lock = WriteLock(files, folder, wait_s_max=WAIT_S_MAX)
+    lock = FileLock(files, folder, wait_s_max=WAIT_S_MAX)
     try:
         with lock.held():
             make_folder(files, kept)

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from dolittle.engines.file.files import FULL, READ_ONLY, Files, OsFiles
 from dolittle.engines.file.identity import read_identity
 from dolittle.engines.file.line import events_of, storable
-from dolittle.engines.file.lock import WAIT_S_MAX, WriteLock
+from dolittle.engines.file.lock import WAIT_S_MAX, FileLock
 from dolittle.engines.file.log import SEGMENT_BYTES, Log, SyncFailed
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.opening import check_sealed, identified, take_folder
@@ -25,6 +25,7 @@ from dolittle.engines.file.verify import Finding, Progress, Verification
 from dolittle.engines.file.wake import Sender, Waiters
 from dolittle.engines.file.writer import Writer
 from dolittle.errors import (
+    StoreBusy,
     StoreClosed,
     StoreDamaged,
     StoreError,
@@ -68,7 +69,7 @@ class FileStore:
         clock: Clock,
         durability: Durability,
         segment_bytes: int,
-        lock: WriteLock | None,
+        lock: FileLock | None,
         read_only_reason: str,
     ) -> None:
         """Do not call this; see :meth:`open`."""
@@ -89,6 +90,7 @@ class FileStore:
                 is_writable=lock is not None,
                 is_synced=durability == "fsync",
                 segment_bytes=segment_bytes,
+                lock_wait_s=lock.wait_s_max if lock is not None else WAIT_S_MAX,
             )
             undo.callback(self._log.close)
             with lock.held() if lock is not None else nullcontext():
@@ -97,7 +99,7 @@ class FileStore:
                 else:
                     with suppress(StoreDamaged):
                         # Kept as ``damage``: reading goes on up to there.
-                        self._log.bring_up_to_date()
+                        self._log.bring_to_disk()
             self._lookup = Lookup(files, folder, store_id, self._log, is_writable=lock is not None)
             undo.callback(self._lookup.close)
             self._damage = check_sealed(self._log, self._lookup)
@@ -197,6 +199,8 @@ class FileStore:
         except BaseException as error:
             if lock is not None:
                 lock.close()
+            if isinstance(error, SyncFailed):
+                raise StoreUnavailable(folder, f"the sync failed: {error}") from error
             if isinstance(error, OSError) and error.errno is not None:
                 raise _refusal(folder, error, error.errno) from error
             raise
@@ -380,7 +384,7 @@ class FileStore:
             self._sender.close()
         if self._lock is not None:
             # Nobody was told that it is on disk; it is only better if it is.
-            with suppress(OSError, SyncFailed, StoreDamaged), self._lock.held():
+            with suppress(OSError, SyncFailed, StoreDamaged, StoreBusy), self._lock.held():
                 self._log.sync()
             self._lookup.flush(self._log.mark())
             self._lock.close()

@@ -1,7 +1,10 @@
-"""Up to where the log may be read: a small mapped file that all processes of a store share.
+"""How far the log goes: small mapped files that all processes of a store share.
 
-It carries no truth: it is believed only within one boot of the machine and only while the last
-segment looks as it did when this was written, and it may be deleted while no process runs.
+``synced`` says up to where it may be read, ``written`` up to where lines have been written, where
+some of them are not on disk yet.
+
+They carry no truth: each is believed only within one boot of the machine and only while the last
+segment looks as it did when it was written, and may be deleted while no process runs.
 """
 
 from __future__ import annotations
@@ -16,21 +19,23 @@ from typing import Final, NamedTuple
 from dolittle.engines.file.files import Files, write_all
 
 NAME: Final = "synced"
+WRITTEN: Final = "written"
 _MAGIC: Final = 0x31_64_65_63_6E_79_73_2E  # ".synced1", little end first
 _HEADER_WORDS: Final = 5
 _COUNT: Final = _HEADER_WORDS
 _SLOT_WORDS: Final = 8
-_WORDS: Final = _COUNT + 1 + 2 * _SLOT_WORDS
+_DOUBT: Final = _COUNT + 1 + 2 * _SLOT_WORDS
+_WORDS: Final = _DOUBT + 1
 _BYTES: Final = 8 * _WORDS
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _TRIES_MAX: Final = 1000
 
 
 class Mark(NamedTuple):
-    """How far the log may be read, and what its last segment looked like then.
+    """How far the log goes, and what its last segment looked like then.
 
     Attributes:
-        address: Bytes of the whole log that may be read.
+        address: Bytes of the whole log that may be read (or have been written).
         position: The position behind the last event within them.
         attested: The position before which everything is on disk; behind ``position`` only
             where durability is ``os``.
@@ -50,22 +55,24 @@ class Mark(NamedTuple):
 
 
 class Synced:
-    """The mapped file. Two slots take turns, so that a writer that dies leaves one whole.
+    """A mapped file. Two slots take turns, so that a writer that dies leaves one whole.
 
     A word is stored by one machine instruction (a ``memoryview`` of 8-byte items), and each
     slot ends with a checksum of its words, so a reader never takes half of one.
     """
 
-    def __init__(self, files: Files, folder: Path, store_id: str, *, is_writable: bool) -> None:
+    def __init__(
+        self, files: Files, folder: Path, store_id: str, *, is_writable: bool, name: str = NAME
+    ) -> None:
         flags = os.O_RDWR | os.O_CREAT if is_writable else os.O_RDONLY
-        fd = files.open(folder / NAME, flags)
+        fd = files.open(folder / name, flags)
         try:
             # Never shortened: another process may have mapped it. Written and not only
             # extended: a full disk must fail here, not kill who stores into the mapped page.
             size = files.fstat(fd).st_size
             if size < _BYTES:
                 if not is_writable:
-                    raise FileNotFoundError(folder / NAME)
+                    raise FileNotFoundError(folder / name)
                 write_all(files, fd, bytes(_BYTES - size), size)
             self._map = files.map(fd, _BYTES, is_writable=is_writable)
         finally:
@@ -95,10 +102,11 @@ class Synced:
         return self._words[_COUNT] if self._trusted else -1
 
     def publish(self, mark: Mark) -> None:
-        """Let every reader of every process see a mark. Needs the writers' lock."""
+        """Let every process see a mark. Needs the lock of those who publish this one."""
         words = self._words
         if not self._trusted:
             words[0] = 0
+            words[_DOUBT] = 0
         count = words[_COUNT] + 1
         begin = _COUNT + 1 + _SLOT_WORDS * (count & 1)
         for index, value in enumerate((*mark, _sum(list(mark)))):
@@ -108,6 +116,15 @@ class Synced:
             for index in reversed(range(_HEADER_WORDS)):
                 words[index] = self._header[index]
             self._trusted = True
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether a sync was begun of which nobody has said that it succeeded."""
+        return bool(self._words[_DOUBT])
+
+    def doubt(self, is_doubted: bool) -> None:
+        """Say that a sync begins, or has succeeded; who dies in between leaves the doubt."""
+        self._words[_DOUBT] = is_doubted
 
     def close(self) -> None:
         """Let go of the file."""

@@ -19,10 +19,11 @@ from typing import Final, NamedTuple
 
 from dolittle.engines.file.batch import Batch
 from dolittle.engines.file.files import FULL, READ_ONLY
-from dolittle.engines.file.lock import WriteLock
+from dolittle.engines.file.lock import FileLock
 from dolittle.engines.file.log import Log, SyncFailed
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.replies import Reply, deliver
+from dolittle.engines.file.unsettled import Unsettled
 from dolittle.errors import (
     CommitOutcomeUnknown,
     DolittleError,
@@ -76,7 +77,7 @@ class Writer:
     def __init__(
         self,
         folder: Path,
-        lock: WriteLock,
+        lock: FileLock,
         log: Log,
         lookup: Lookup,
         clock: Clock,
@@ -86,6 +87,7 @@ class Writer:
         self._lock = lock
         self._log = log
         self._lookup = lookup
+        self._unsettled = Unsettled(log, lookup)
         self._clock = clock
         self._on_commit = on_commit
         # A C queue and not a condition: nobody wakes the writer but to hand something over.
@@ -153,7 +155,7 @@ class Writer:
             # Looked at with the turn: what was queued before goes first.
             if self._under_way or self._poison or self._is_closing:
                 return False
-            if not self._lock.take():
+            if not self._lock.take(self._patience_s()):
                 return False
             reply.set_running_or_notify_cancel()
             try:
@@ -183,6 +185,10 @@ class Writer:
             and waiting.size < _QUICK_BYTES_MAX
             and self._lookup.lag_bytes(self._log.mark()) < _QUICK_BYTES_MAX
         )
+
+    def _patience_s(self) -> float:
+        """Return how long to wait for others: a batch among them does not hold the lock long."""
+        return QUICK_S / 2 if self._log.has_company else 0.0
 
     def _wait_for_room(self) -> None:
         # Counted before looking, so that whoever makes room afterwards sees it.
@@ -297,6 +303,13 @@ class Writer:
             What is still to be answered: everything that was stored or refused. Where nothing
             could be written, everyone has been told.
         """
+        batch = self.begin(taken, is_locked=is_locked)
+        if batch.is_to_be_settled:
+            self.settle(batch, taken)
+        return batch
+
+    def begin(self, taken: list[Waiting], *, is_locked: bool = False) -> Batch:
+        """Decide commits and write them; see :meth:`_write`. What it returns may need settling."""
         batch = Batch(self._log, self._lookup, self._clock)
         if self._poison:
             if is_locked:
@@ -306,43 +319,76 @@ class Writer:
         try:
             with self._lock.held(is_taken=is_locked):
                 self._write_locked(batch, taken)
+        except BaseException as error:  # noqa: BLE001 - raised again where nobody expects it
+            self._fail_batch(batch, taken, error)
+        return batch
+
+    def settle(self, batch: Batch, taken: list[Waiting]) -> None:
+        """Wait until a batch that was written among those of others is on disk."""
+        began = time.perf_counter()
+        try:
+            while not self._log.settle():
+                with self._lock.held():
+                    self._log.recover()
+            self._unsettled.settled()
+            if not batch.take_in_settled():
+                raise SyncFailed("another one's failed, and what was written is gone")
         except StoreError as error:
+            # It was written, and what becomes of it others decide.
+            self._fail_batch(batch, taken, OSError(str(error)))
+        except BaseException as error:  # noqa: BLE001 - raised again where nobody expects it
+            self._fail_batch(batch, taken, error)
+        else:
+            self._learn_time(time.perf_counter() - began)
+
+    def _fail_batch(self, batch: Batch, taken: list[Waiting], error: BaseException) -> None:
+        if batch.address >= 0:
+            batch.has_begun = True
+        if isinstance(error, SyncFailed):
+            error = OSError(f"the sync failed: {error}")
+        if isinstance(error, StoreError):
             batch.give_up()
             self._fail(taken, error)
-        except OSError as error:
+        elif isinstance(error, OSError):
             self._refuse(batch, taken, error)
-        except BaseException as error:
+        else:
             reason = f"an unexpected error: {error!r}"
             self._poison_with(reason, taken, is_outcome_known=not batch.has_begun, cause=error)
-            raise
-        return batch
+            raise error
 
     def _write_locked(self, batch: Batch, taken: list[Waiting]) -> None:
         if self._log.damage is not None or self._lookup.damage is not None:
             raise self._log.damage or self._lookup.damage  # type: ignore[misc]
         self._log.bring_up_to_date()
-        self._lookup.catch_up(self._log.own)
+        batch.stand_behind(self._unsettled.catch_up())
         for waiting in taken:
             batch.decide(waiting.commit, waiting.reply)
         if not batch.has_lines:
             return
         batch.has_begun = True
         began = time.perf_counter()
+        has_company = self._log.has_company
         try:
-            self._log.append(batch.data())
+            if has_company:
+                self._log.write(batch.data())
+            else:
+                self._log.append(batch.data())
         except OSError as error:
             if error.errno not in FULL:
                 raise
             self._log.cut_back()
             batch.has_begun = False
             raise
-        except SyncFailed as error:
-            raise OSError(f"the sync failed: {error}") from error
-        taken_s = time.perf_counter() - began
+        if has_company:
+            batch.announce()
+            return
+        self._learn_time(time.perf_counter() - began)
+        batch.take_in()
+
+    def _learn_time(self, taken_s: float) -> None:
         if self._batch_s < math.inf:
             taken_s = self._batch_s + _SHARE_OF_LAST * (taken_s - self._batch_s)
         self._batch_s = taken_s
-        batch.take_in()
 
     def _refuse(self, batch: Batch, taken: list[Waiting], error: OSError) -> None:
         """Answer after an error of the disk, and write no more where the outcome is unknown."""

@@ -99,7 +99,7 @@ class Engine(RuleBasedStateMachine):
     def lose_the_index_and_the_mark(self) -> None:
         for store in self.stores:
             self._run(store.close())
-        for name in ("index.sqlite", "synced"):
+        for name in ("index.sqlite", "synced", "written"):
             (self.folder / "store" / name).unlink()
         self.stores = [self._open(), self._open()]
 

@@ -14,11 +14,11 @@ import pytest
 
 from dolittle.engines.file import synced as synced_module
 from dolittle.engines.file.files import OsFiles
-from dolittle.engines.file.synced import Mark, Synced
+from dolittle.engines.file.synced import WRITTEN, Mark, Synced
 
 STORE = "01a20d6b9e297cd4af3b196574a641ea"
 BOOT = "5d0c4f0e-7f0a-4b9a-8f7a-3d9b2f1c6a10"
-BYTES = 8 * (5 + 1 + 2 * 8)
+BYTES = 8 * (5 + 1 + 2 * 8 + 1)
 MARKS = [Mark(*range(10 * number + 1, 10 * number + 8)) for number in range(5)]
 
 
@@ -77,7 +77,10 @@ def test_the_file_is_that_of_the_format(tmp_path: Path) -> None:
     ):
         synced.publish(MARKS[number])
         count = struct.pack("<Q", number + 1)
-        assert (tmp_path / "synced").read_bytes() == header() + count + b"".join(slots)
+        whole = header() + count + b"".join(slots)
+        for is_doubted in (True, False):
+            synced.doubt(is_doubted)
+            assert (tmp_path / "synced").read_bytes() == whole + struct.pack("<Q", is_doubted)
     synced.close()
     with pytest.raises(ValueError, match="released"):
         synced.read()
@@ -202,13 +205,49 @@ def test_a_mark_is_believed_only_when_it_is_whole(tmp_path: Path) -> None:
     words = Words(synced._words)
     synced._words = words  # type: ignore[assignment]
     synced.publish(MARKS[1])
-    assert words.order == [0, *range(6, 14), 5, 4, 3, 2, 1, 0]
+    assert words.order == [0, 22, *range(6, 14), 5, 4, 3, 2, 1, 0]
     words.order.clear()
     synced.publish(MARKS[2])
     assert words.order == [*range(14, 22), 5]
     synced._words = words.words
     assert synced.read() == MARKS[2]
     synced.close()
+
+
+def test_a_doubt_is_everybodys_until_it_is_taken_back(tmp_path: Path) -> None:
+    one, two = opened(tmp_path), opened(tmp_path)
+    one.publish(MARKS[0])
+    count = one.count()
+    assert not two.is_doubted
+    one.doubt(True)
+    assert two.is_doubted
+    one.publish(MARKS[1])
+    assert two.is_doubted
+    two.doubt(False)
+    assert not one.is_doubted
+    # It is no mark, and does not count.
+    assert (one.count(), one.read()) == (count + 1, MARKS[1])
+    one.doubt(True)
+    for each in (one, two):
+        each.close()
+    # With another store's or boot's marks goes their doubt.
+    other = opened(tmp_path, store_id="0" * 32)
+    other.publish(MARKS[2])
+    assert not other.is_doubted
+    other.close()
+
+
+def test_each_file_has_marks_of_its_own(tmp_path: Path) -> None:
+    synced = opened(tmp_path)
+    written = Synced(OsFiles(), tmp_path, STORE, is_writable=True, name=WRITTEN)
+    synced.publish(MARKS[0])
+    assert written.read() is None
+    written.publish(MARKS[1])
+    written.doubt(True)
+    assert (synced.read(), synced.is_doubted) == (MARKS[0], False)
+    assert (tmp_path / "written").stat().st_size == BYTES
+    synced.close()
+    written.close()
 
 
 def test_a_reader_tries_again_while_a_mark_is_written(tmp_path: Path) -> None:

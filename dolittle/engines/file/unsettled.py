@@ -1,0 +1,84 @@
+"""Lines of others that are not known to be on disk yet: decided behind, shown to nobody."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dolittle.engines.file.line import StoredCommit
+from dolittle.engines.file.log import Log
+from dolittle.engines.file.lookup import Lookup
+from dolittle.engines.file.segments import BLOCK_BYTES, Lines
+
+_FEW_BYTES: Final = BLOCK_BYTES
+"""The lookup catches up with more than this by itself."""
+
+
+class Unsettled:
+    """Keeps what it has read, for most of these lines are on disk when they are looked at again."""
+
+    def __init__(self, log: Log, lookup: Lookup) -> None:
+        self._log = log
+        self._lookup = lookup
+        self._address = 0
+        self._data = b""
+        self._commits: list[tuple[StoredCommit, bytes]] = []
+
+    def catch_up(self) -> list[StoredCommit]:
+        """Let the lookup catch up with what may be read; return what was written behind it.
+
+        Needs the write lock, and a log that was brought up to date.
+
+        Raises:
+            StoreDamaged: A line is damaged.
+        """
+        log, lookup = self._log, self._lookup
+        if not log.has_unsettled:
+            self.forget()
+            lookup.catch_up(log.readable)
+            return []
+        lag = lookup.lag_bytes(log.own)
+        if lag > min(_FEW_BYTES, log.own.size):
+            lookup.catch_up(log.readable)
+            lag = log.own.address - log.readable.address
+        self._read(log.own.address - lag)
+        return self._hand_over(log.readable.address)
+
+    def _read(self, address: int) -> None:
+        """Read the lines from an address to the end, as far as they are not known already."""
+        log, segments = self._log, self._log.segments
+        data = segments.read(segments.last, address - segments.last.base, log.own.address - address)
+        # Held against the file: after a failed sync other lines may stand in their place.
+        is_known = data.startswith(self._data) and address == self._address
+        known = len(self._data) if is_known else 0
+        if not is_known:
+            self._commits.clear()
+        self._address, self._data = address, data
+        if known == len(data):
+            return
+        lines = Lines(address + known, data[known:-1])
+        expected = self._commits[-1][0].next_position if self._commits else None
+        commits, damage = segments.decode_intact(lines, expected)
+        if damage is None and commits[-1].next_position != log.own.position:
+            damage = segments.damage(log.own.address, "the log ends at another position")
+        if damage is not None:
+            self.forget()
+            raise damage
+        self._commits += zip(commits, lines.lines, strict=True)
+
+    def _hand_over(self, end: int) -> list[StoredCommit]:
+        """Give the lookup the lines before an address, and return the others."""
+        while self._commits and self._address < end:
+            commit, line = self._commits.pop(0)
+            self._lookup.add(commit, line, self._address)
+            self._address += len(line) + 1
+            self._data = self._data[len(line) + 1 :]
+        return [commit for commit, _ in self._commits]
+
+    def settled(self) -> None:
+        """Give all of them to the lookup: they are on disk."""
+        self._hand_over(self._address + len(self._data))
+
+    def forget(self) -> None:
+        """Know nothing of them any more."""
+        self._commits.clear()
+        self._address, self._data = 0, b""

@@ -1,0 +1,163 @@
+"""Stores that write before any of them syncs: nothing is told that a crash may still change."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from dolittle.engines.file.store import FileStore
+from dolittle.errors import CommitOutcomeUnknown, WrongExpectedVersion
+from dolittle.store import Commit, CommittedEvents, EventToCommit, Selection, Stream
+from tests.torture.disk import Fault, SimulatedDisk
+from tests.torture.power_cuts import (
+    NOBODY,
+    NOWHERE,
+    Answers,
+    Course,
+    begin_together,
+    commit_together,
+)
+
+TABLE = Stream("Table", "Table 1")
+
+
+@pytest.fixture
+def disk() -> SimulatedDisk:
+    return SimulatedDisk(NOWHERE)
+
+
+@pytest.fixture
+def stores(disk: SimulatedDisk) -> list[FileStore]:
+    course = Course(0, durability="fsync")
+    course._segment_bytes = 100_000
+    stores = [course._open(disk) for _ in range(3)]
+    commit_together(stores[0], [a_commit("first")])
+    for store in stores:
+        store._log._company = 1_000
+    return stores
+
+
+def a_commit(name: str, expected: int | None = None, content: bytes = b"{}") -> Commit:
+    event = EventToCommit("Paid", TABLE.source, content, aggregate=TABLE.aggregate)
+    return Commit(name, (event,), NOBODY, {} if expected is None else {TABLE: expected})
+
+
+def read(store: FileStore) -> list[str]:
+    return [e.commit.id for page in store._reader.pages(Selection()) for e in page.events]
+
+
+def the(answers: Answers) -> CommittedEvents | BaseException:
+    (answer,) = answers
+    return answer
+
+
+def version_of(answers: Answers) -> int:
+    answer = the(answers)
+    assert isinstance(answer, CommittedEvents), answer
+    return answer.events[0].version
+
+
+def test_versions_go_on_behind_what_is_not_on_disk_yet(stores: list[FileStore]) -> None:
+    begun = [begin_together(store, [a_commit(f"c{n}")]) for n, store in enumerate(stores)]
+    for store in stores:
+        assert read(store) == ["first"]
+        assert store._lookup.version(TABLE) <= 1
+    assert [version_of(finish()) for finish in reversed(begun)] == [4, 3, 2]
+    for store in stores:
+        assert read(store) == ["first", "c0", "c1", "c2"]
+    assert version_of(commit_together(stores[0], [a_commit("c3")])) == 5
+
+
+def test_a_refusal_is_told_when_what_it_rests_on_is_on_disk(
+    stores: list[FileStore], disk: SimulatedDisk
+) -> None:
+    winner = begin_together(stores[0], [a_commit("winner", expected=1)])
+    loser = begin_together(stores[1], [a_commit("loser", expected=1)])
+    assert read(stores[1]) == ["first"]
+    synced: list[str] = []
+    disk.before = lambda kind: synced.append(kind)
+    assert isinstance(the(loser()), WrongExpectedVersion)
+    assert synced == ["fdatasync"]
+    assert read(stores[2]) == ["first", "winner"]
+    assert version_of(winner()) == 2
+    assert synced == ["fdatasync"]
+
+
+def test_a_refusal_that_rests_on_what_is_lost_is_not_told(
+    stores: list[FileStore], disk: SimulatedDisk
+) -> None:
+    winner = begin_together(stores[0], [a_commit("winner", expected=1)])
+    loser = begin_together(stores[1], [a_commit("loser", expected=1)])
+    disk.fault = Fault(1, errno.EIO, is_cache_kept=False, kinds=frozenset(("fdatasync",)))
+    assert not isinstance(the(loser()), WrongExpectedVersion)
+    disk.fault = None
+    assert isinstance(the(winner()), CommitOutcomeUnknown)
+    # The loser may well be stored now.
+    assert version_of(commit_together(stores[2], [a_commit("loser", expected=1)])) == 2
+
+
+def test_a_repeat_is_answered_when_its_first_try_is_on_disk(
+    stores: list[FileStore], disk: SimulatedDisk
+) -> None:
+    first = begin_together(stores[0], [a_commit("twice")])
+    again = begin_together(stores[1], [a_commit("twice")])
+    other = begin_together(stores[2], [a_commit("twice", content=b'{"is":"another"}')])
+    size = len(disk.content("log")["00000000000000000000.jsonl"])
+    repeat = the(again())
+    assert isinstance(repeat, CommittedEvents)
+    assert repeat.is_repeat
+    answer = the(first())
+    assert isinstance(answer, CommittedEvents)
+    assert answer.events == repeat.events
+    assert not answer.is_repeat
+    assert "twice" in str(the(other()))
+    assert len(disk.content("log")["00000000000000000000.jsonl"]) == size
+    assert read(stores[0]) == ["first", "twice"]
+
+
+def test_a_failed_sync_of_one_is_mended_by_the_next(
+    stores: list[FileStore], disk: SimulatedDisk
+) -> None:
+    begun = [begin_together(store, [a_commit(f"c{n}")]) for n, store in enumerate(stores)]
+    disk.fault = Fault(1, errno.EIO, kinds=frozenset(("fdatasync",)))
+    assert isinstance(the(begun[0]()), CommitOutcomeUnknown)
+    disk.fault = None
+    assert read(stores[1]) == ["first"]
+    # What the others wrote can be read still, and is written once more before they are told.
+    assert version_of(begun[2]()) == 4
+    assert version_of(begun[1]()) == 3
+    assert read(stores[1]) == ["first", "c0", "c1", "c2"]
+
+
+def test_lines_that_a_failed_sync_has_lost_are_not_acknowledged(
+    stores: list[FileStore], disk: SimulatedDisk
+) -> None:
+    begun = [begin_together(store, [a_commit(f"c{n}")]) for n, store in enumerate(stores)]
+    disk.fault = Fault(1, errno.EIO, is_cache_kept=False, kinds=frozenset(("fdatasync",)))
+    answers = [the(finish()) for finish in begun]
+    disk.fault = None
+    assert [type(answer) for answer in answers] == [CommitOutcomeUnknown] * 3
+    store = Course(1, durability="fsync")._open(disk)
+    assert read(store) == ["first"]
+    assert version_of(commit_together(store, [a_commit("c1")])) == 2
+
+
+def test_a_process_that_dies_before_its_sync_stops_nobody(stores: list[FileStore]) -> None:
+    begin_together(stores[0], [a_commit("of the dead")])
+    assert version_of(commit_together(stores[1], [a_commit("next")])) == 3
+    assert read(stores[2]) == ["first", "of the dead", "next"]
+
+
+def test_who_comes_later_knows_what_others_settled_meanwhile(stores: list[FileStore]) -> None:
+    for number in range(30):
+        store = stores[number % 3]
+        begun = begin_together(stores[(number + 1) % 3], [a_commit(f"before {number}")])
+        assert version_of(commit_together(store, [a_commit(f"c{number}")])) == 2 * number + 3
+        assert version_of(begun()) == 2 * number + 2
+    ids = read(stores[0])
+    assert len(ids) == len(set(ids)) == 61
+    for store in stores:
+        store._lookup.catch_up(store._log.mark())
+        assert store._lookup.version(TABLE) == 61
+        assert store._lookup.commit_address("before 29") is not None
