@@ -42,8 +42,8 @@ class Stream(NamedTuple):
     source: str
 
 
-class EventToCommit(msgspec.Struct, frozen=True):
-    """An event that is to be committed.
+class EventToCommit(msgspec.Struct, frozen=True, gc=False):
+    """An event that is to be committed. It cannot be part of a cycle either.
 
     Attributes:
         content: One JSON object, encoded.
@@ -158,7 +158,7 @@ EventClasses = tuple[tuple[str, int, type], ...]
 
 
 class UnbuiltEvents(Sequence[CommittedEvent]):
-    """Events of a page, all of which are built when somebody looks at one."""
+    """Events of a page or an answer, all of which are built when somebody looks at one."""
 
     __slots__ = ()
 
@@ -197,12 +197,12 @@ class CommittedEvents(msgspec.Struct, frozen=True):
     """The answer to a commit.
 
     Attributes:
-        events: In their order, with positions and versions.
+        events: In their order, with positions and versions; may be :class:`UnbuiltEvents`.
         next_position: Where reading goes on behind this commit.
         is_repeat: Whether the commit had been made before and is only answered again.
     """
 
-    events: tuple[CommittedEvent, ...]
+    events: Sequence[CommittedEvent]
     next_position: Position
     is_repeat: bool = False
 

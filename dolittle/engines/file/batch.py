@@ -134,7 +134,8 @@ class Batch:
         stored = store(commit, Place(self._position, own.attested, time_of(time_us)), versions)
         line = encode(stored, self._log.seed)
         # Most who commit never look at the events.
-        answer = CommittedEvents(StoredEvents([stored], 0, len(commit.events)), stored.next_position)
+        made = StoredEvents([stored], 0, len(commit.events))
+        answer = CommittedEvents(made, stored.next_position)
         self._versions.update(grown)
         self._made[commit.id] = answer
         self._lines.append(line)

@@ -22,7 +22,6 @@ from dolittle.store import (
     Commit,
     CommitHeader,
     CommittedEvent,
-    CommittedEvents,
     EventClasses,
     EventToCommit,
 )
@@ -281,28 +280,6 @@ def events_of(stored: StoredCommit, indexes: Sequence[int] | None = None) -> lis
         )
         for index, event, content in zip(indexes, events, contents, strict=False)
     ]
-
-
-def answer_of(commit: Commit, stored: StoredCommit) -> CommittedEvents:
-    """Return what is answered to a commit that was just stored: its own contents, not copies."""
-    header = header_of(stored)
-    position = stored.position
-    events = [
-        CommittedEvent(
-            position + index,
-            header,
-            index,
-            event.type_id,
-            event.generation,
-            event.source,
-            event.aggregate,
-            made.version,
-            event.public,
-            event.content,
-        )
-        for index, (event, made) in enumerate(zip(commit.events, stored.events, strict=True))
-    ]
-    return CommittedEvents(tuple(events), stored.next_position)
 
 
 def events_of_all(commits: Sequence[StoredCommit]) -> list[CommittedEvent]:

@@ -13,7 +13,6 @@ from dolittle.engines.file import FileStore
 from dolittle.engines.file import line as line_module
 from dolittle.engines.file.line import (
     Place,
-    answer_of,
     count_intact,
     decode,
     encode,
@@ -255,10 +254,8 @@ def test_what_is_answered_is_what_is_read_later() -> None:
     every = events_of_all(read)
     assert every == [event for each in read for event in events_of(each)]
     for commit, each, found in zip(commits, stored, read, strict=True):
-        answer = answer_of(commit, each)
-        assert list(answer.events) == events_of(found)
-        assert answer.next_position == each.position + len(commit.events)
-        assert not answer.is_repeat
+        assert events_of(each) == events_of(found)
+        assert each.next_position == each.position + len(commit.events)
     said = [
         (e.position, e.index, e.type_id, e.generation, e.source, e.aggregate, e.version, e.public)
         for e in every
@@ -286,8 +283,6 @@ def test_what_is_answered_is_what_is_read_later() -> None:
 def test_there_is_a_version_for_each_event() -> None:
     with pytest.raises(ValueError, match="zip"):
         store(a_commit(), Place(0, 0, TIME), [])
-    with pytest.raises(ValueError, match="zip"):
-        answer_of(a_commit(), decode(a_line(0, events=2)[:-1]))
 
 
 @pytest.mark.parametrize(
