@@ -74,8 +74,16 @@ class Inode:
         else:
             self.versions = (*self.versions, cached)
 
-    def sync(self) -> None:
-        """Bring to disk what was changed."""
+    def sync(self, known: int) -> None:
+        """Bring to disk what was changed.
+
+        Args:
+            known: How many versions there were when the sync began; what was changed since may
+                be on disk, or not.
+        """
+        if len(self.versions) > known:
+            self.versions = self.versions[known - 1 :]
+            return
         self.versions = self.versions[-1:]
         if self.versions[0] == self.cached:
             self.is_lost = False
@@ -326,11 +334,12 @@ class SimulatedDisk:
     def fdatasync(self, fd: int) -> None:
         """Bring a file to disk."""
         node = self._fds[fd]
+        known = len(node.versions)
         if self._fails("fdatasync"):
             assert self.fault is not None
             node.lose(is_cache_kept=self.fault.is_cache_kept)
             raise OSError(self.fault.code, os.strerror(self.fault.code))
-        node.sync()
+        node.sync(known)
 
     def ftruncate(self, fd: int, length: int) -> None:
         """Cut or extend a file in the cache."""

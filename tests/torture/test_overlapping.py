@@ -143,6 +143,22 @@ def test_lines_that_a_failed_sync_has_lost_are_not_acknowledged(
     assert version_of(commit_together(store, [a_commit("c1")])) == 2
 
 
+def test_what_is_decided_rests_on_what_stands_there_now(
+    stores: list[FileStore], disk: SimulatedDisk
+) -> None:
+    lost = begin_together(stores[0], [a_commit("lost", expected=1)])
+    loser = begin_together(stores[1], [a_commit("loser", expected=1)])
+    disk.fault = Fault(1, errno.EIO, is_cache_kept=False, kinds=frozenset(("fdatasync",)))
+    assert isinstance(the(lost()), CommitOutcomeUnknown)
+    disk.fault = None
+    # Another line comes to stand where the lost one stood, and is longer.
+    assert version_of(commit_together(stores[2], [a_commit("c1", content=b'{"is":"c1"}')])) == 2
+    assert not isinstance(the(loser()), WrongExpectedVersion)
+    other = Course(1, durability="fsync")._open(disk)
+    assert read(other) == ["first", "c1"]
+    assert version_of(commit_together(other, [a_commit("loser", expected=2)])) == 3
+
+
 def test_a_process_that_dies_before_its_sync_stops_nobody(stores: list[FileStore]) -> None:
     begin_together(stores[0], [a_commit("of the dead")])
     assert version_of(commit_together(stores[1], [a_commit("next")])) == 3

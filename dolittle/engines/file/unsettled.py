@@ -74,9 +74,18 @@ class Unsettled:
             self._data = self._data[len(line) + 1 :]
         return [commit for commit, _ in self._commits]
 
-    def settled(self) -> None:
-        """Give all of them to the lookup: they are on disk."""
-        self._hand_over(self._address + len(self._data))
+    def are_settled(self) -> bool:
+        """Give all of them to the lookup, for they are on disk; return whether they are there.
+
+        After a failed sync of another process they may be gone.
+        """
+        if not self._data:
+            return True
+        is_there = self._log.holds(self._data, self._address)
+        if is_there:
+            self._hand_over(self._address + len(self._data))
+        self.forget()
+        return is_there
 
     def forget(self) -> None:
         """Know nothing of them any more."""

@@ -330,8 +330,7 @@ class Writer:
             while not self._log.settle():
                 with self._lock.held():
                     self._log.recover()
-            self._unsettled.settled()
-            if not batch.take_in_settled():
+            if not (self._unsettled.are_settled() and batch.take_in_settled()):
                 raise SyncFailed("another one's failed, and what was written is gone")
         except StoreError as error:
             # It was written, and what becomes of it others decide.

@@ -163,6 +163,23 @@ def test_a_failed_sync_leaves_a_doubt_for_others(logs: Logs) -> None:
     assert log.holds(data, len(a_line(0)))
 
 
+@pytest.mark.parametrize("fails", ["cut", "write 0", "sync 0"])
+def test_a_recovery_that_fails_leaves_a_doubt_for_others(logs: Logs, fails: str) -> None:
+    other, files = logs.ready(), Recorder()
+    log = logs.ready(files)
+    data = write(other)
+    with segment_path(logs.folder, 0).open("ab") as file:
+        file.write(b'{"sum":"half a line of one that died')
+    files.fails = fails
+    with pytest.raises(OSError, match="the disk says no"):
+        log.bring_up_to_date()
+    assert not other.settle()
+    other.recover()
+    assert other.settle()
+    assert other.holds(data, 0)
+    assert log.mark().position == 1
+
+
 def test_lines_that_are_gone_after_a_failed_sync_are_not_there(logs: Logs) -> None:
     lost, log = logs.ready(), logs.ready()
     put(log)
