@@ -136,7 +136,9 @@ class StoredEvents(UnbuiltEvents):
     def _events(self) -> list[CommittedEvent]:
         built = self._built
         if built is None:
-            built = events_of_all(self._plain())
+            commits = self._plain()
+            # Another thread may have built them meanwhile, and let go of the commits.
+            built = self._built or events_of_all(commits)
             if self._is_part(built):
                 built = built[self._first : self._first + self._count]
             # In this order: another thread may be at it as well.

@@ -82,3 +82,33 @@ def test_the_types_of_events_are_told_before_and_after_they_are_built() -> None:
     assert type_ids(events) == ["T", "T", "T"]
     assert type_ids(list(events)) == type_ids(events) == ["T", "T", "T"]
     assert type_ids(StoredEvents(commits_of(3)).cut(1)[1]) == ["T", "T"]
+
+
+class BuiltMeanwhile(StoredEvents):
+    """What happens where another thread builds the events just before this one does."""
+
+    __slots__ = ()
+
+    def _plain(self) -> list[StoredCommit]:
+        self._built, self._commits = events_of_all(self._commits), []
+        return super()._plain()
+
+
+def test_events_that_two_threads_build_at_once_are_all_there() -> None:
+    commits = commits_of(3, 1)
+    assert list(BuiltMeanwhile(commits)) == events_of_all(commits)
+
+
+async def test_the_events_of_an_answer_are_built_when_they_are_looked_at(tmp_path: Path) -> None:
+    log = await FileStore.open(tmp_path, durability="os")
+    events = [an_event(content=b'{"n":%d}' % n) for n in range(3)]
+    for commit in (a_commit(*events), a_commit(events[0])):
+        answer = await log.commit(commit)
+        assert isinstance(answer.events, UnbuiltEvents)
+        assert len(answer.events) == len(commit.events)
+        assert [bytes(e.content) for e in answer.events.encoded] == [
+            event.content for event in commit.events
+        ]
+        assert list(answer.events) == await log.read_last(Selection(), len(commit.events))
+        assert (answer.id, answer.position) == (commit.id, answer.next_position - 1)
+    await log.close()
