@@ -14,7 +14,7 @@ _FEW_BYTES: Final = BLOCK_BYTES
 
 
 class Unsettled:
-    """Keeps what it has read, for most of these lines are on disk when they are looked at again."""
+    """What the writer has read behind what may be read, for as long as it decides and waits."""
 
     def __init__(self, log: Log, lookup: Lookup) -> None:
         self._log = log
@@ -32,8 +32,8 @@ class Unsettled:
             StoreDamaged: A line is damaged.
         """
         log, lookup = self._log, self._lookup
+        self._forget()
         if not log.has_unsettled:
-            self.forget()
             lookup.catch_up(log.readable)
             return []
         lag = lookup.lag_bytes(log.own)
@@ -44,26 +44,16 @@ class Unsettled:
         return self._hand_over(log.readable.address)
 
     def _read(self, address: int) -> None:
-        """Read the lines from an address to the end, as far as they are not known already."""
         log, segments = self._log, self._log.segments
         data = segments.read(segments.last, address - segments.last.base, log.own.address - address)
-        # Held against the file: after a failed sync other lines may stand in their place.
-        is_known = data.startswith(self._data) and address == self._address
-        known = len(self._data) if is_known else 0
-        if not is_known:
-            self._commits.clear()
-        self._address, self._data = address, data
-        if known == len(data):
-            return
-        lines = Lines(address + known, data[known:-1])
-        expected = self._commits[-1][0].next_position if self._commits else None
-        commits, damage = segments.decode_intact(lines, expected)
+        lines = Lines(address, data[:-1])
+        commits, damage = segments.decode_intact(lines)
         if damage is None and commits[-1].next_position != log.own.position:
             damage = segments.damage(log.own.address, "the log ends at another position")
         if damage is not None:
-            self.forget()
             raise damage
-        self._commits += zip(commits, lines.lines, strict=True)
+        self._address, self._data = address, data
+        self._commits = list(zip(commits, lines.lines, strict=True))
 
     def _hand_over(self, end: int) -> list[StoredCommit]:
         """Give the lookup the lines before an address, and return the others."""
@@ -84,10 +74,9 @@ class Unsettled:
         is_there = self._log.holds(self._data, self._address)
         if is_there:
             self._hand_over(self._address + len(self._data))
-        self.forget()
+        self._forget()
         return is_there
 
-    def forget(self) -> None:
-        """Know nothing of them any more."""
+    def _forget(self) -> None:
         self._commits.clear()
         self._address, self._data = 0, b""
