@@ -395,12 +395,13 @@ def check_size(commit: Commit) -> None:
         raise CommitTooLarge(len(commit.events), COMMIT_EVENTS_MAX, "events")
     context = commit.context
     events = commit.events
-    types, sources = [event.type_id for event in events], [event.source for event in events]
+    # Of types and aggregate roots a commit has few. Each of these is made by one step of the
+    # interpreter, which is felt in every commit.
+    types, sources = {event.type_id for event in events}, [event.source for event in events]
     if not (all(types) and all(sources)):
         raise ValueError("an event has a type and a source")
-    # Each of these lists is made by one step of the interpreter, which is felt in every commit.
     names = (commit.id, context.correlation, context.causation, context.handler)
-    roots = [event.aggregate for event in events]
+    roots = {event.aggregate for event in events}
     longest = max(map(len, (*names, *types, *sources, *roots)))
     total = sum([len(event.content) for event in events])
     if total > COMMIT_BYTES_MAX:
