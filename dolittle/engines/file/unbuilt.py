@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate
 from operator import attrgetter
-from typing import Any, Final, overload
+from typing import Any, Final, TypeVar, overload
 
 from dolittle.engines.file.line import StoredCommit, decode_all, events_of_all
 from dolittle.engines.file.typed import Decoding
 from dolittle.store import CommittedEvent, EncodedEvent, EventClasses, UnbuiltEvents
 
 _EVENTS: Final = attrgetter("events")
-_CONTENT: Final = attrgetter("content")
-_TYPE_ID: Final = attrgetter("type_id")
+T = TypeVar("T")
 
 
 class StoredEvents(UnbuiltEvents):
@@ -94,28 +93,31 @@ class StoredEvents(UnbuiltEvents):
     def type_ids(self) -> list[str]:
         """The event type id of each event, which need not be built for it."""
         built = self._built
-        return list(map(_TYPE_ID, built if built is not None else self._stretch(self._commits)))
+        if built is not None:
+            return [event.type_id for event in built]
+        return self._stretch([e.type_id for commit in self._commits for e in commit.events])
 
     @property
     def encoded(self) -> Sequence[EncodedEvent]:
         """Type, generation and content of each event, which need not be built for it."""
         built = self._built
-        return built if built is not None else self._stretch(self._plain())
+        if built is not None:
+            return built
+        return self._stretch([event for commit in self._plain() for event in commit.events])
 
     def contents(self, classes: EventClasses) -> list[Any] | None:
         """Return contents as classes where they are decoded; otherwise the next pages' will be."""
         commits = self._commits
         if self._built is None and commits and commits[0].classes == classes:
-            return list(map(_CONTENT, self._stretch(commits)))
+            return self._stretch([event.content for commit in commits for event in commit.events])
         self._decoding.want(classes)
         return None
 
-    def _stretch(self, commits: list[StoredCommit]) -> list[Any]:
-        each = list(chain.from_iterable(map(_EVENTS, commits)))
-        return each[self._first : self._first + self._count] if self._is_part(each) else each
-
-    def _is_part(self, each: Sequence[object]) -> bool:
-        return len(each) != self._count
+    def _stretch(self, each: list[T]) -> list[T]:
+        """Return what there is of the events of the stretch, from that of all of its commits."""
+        if len(each) == self._count:
+            return each
+        return each[self._first : self._first + self._count]
 
     def _plain(self) -> list[StoredCommit]:
         """Return the commits with contents that are encoded."""
@@ -136,11 +138,7 @@ class StoredEvents(UnbuiltEvents):
     def _events(self) -> list[CommittedEvent]:
         built = self._built
         if built is None:
-            commits = self._plain()
-            # Another thread may have built them meanwhile, and let go of the commits.
-            built = self._built or events_of_all(commits)
-            if self._is_part(built):
-                built = built[self._first : self._first + self._count]
+            built = self._stretch(events_of_all(self._plain()))
             # In this order: another thread may be at it as well.
             self._built, self._commits = built, []
         return built
