@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -31,6 +32,8 @@ Source: sqlite.org/fileformat2.html#ovflpgs.
 _LENGTH_BYTES: Final = 2
 _INT_BYTES: Final = 5
 """What the length of a key or of bytes takes, and a number; more where they are large."""
+
+_KEY: Final = itemgetter(0)
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(dict[bytes, int | bytes]).decode
@@ -61,10 +64,19 @@ class Blocks:
 
     def items(self, low: bytes, stop: bytes) -> Iterator[tuple[bytes, Value]]:
         """Yield the pairs from ``low`` on, before ``stop``."""
+        return (pair for pair in self.items_from(low, stop) if pair[0] >= low)
+
+    def items_from(self, low: bytes, stop: bytes) -> Iterator[tuple[bytes, Value]]:
+        """Yield the pair at or before ``low``, if there is one, and more before ``stop``."""
+        begin = -1
         for row in self._chain.rows(low, stop):
-            for key, value in _decode(row.value).items():
-                if low <= key < stop:
-                    yield key, value
+            pairs = list(_decode(row.value).items())
+            if begin < 0:
+                begin = max(bisect.bisect_right(pairs, low, key=_KEY) - 1, 0)
+                pairs = pairs[begin:]
+            for pair in pairs:
+                if pair[0] < stop:
+                    yield pair
 
     def items_down(self, high: bytes, low: bytes) -> Iterator[tuple[bytes, Value]]:
         """Yield the pairs from ``high`` down to ``low``, both included."""

@@ -216,13 +216,10 @@ class Index:
     def addresses(self, posting: Posting, low: int, limit: int) -> list[int]:
         """Return the first ``limit`` addresses of a posting from ``low`` on, ascending."""
         prefix = _posting_key(posting)
-        begin = prefix + packed(low)
-        before = self._blocks.at_or_before(begin)
-        if before and before[0].startswith(prefix):
-            begin = before[0]
         found: list[int] = []
-        for entry in self._blocks.items(begin, behind(prefix)):
-            found.extend(address for address in _unpack(*entry) if address >= low)
+        for key, value in self._blocks.items_from(prefix + packed(low), behind(prefix)):
+            if key.startswith(prefix):
+                found.extend(address for address in _unpack(key, value) if address >= low)
             if len(found) >= limit:
                 break
         return found[:limit]

@@ -45,7 +45,10 @@ def check(blocks: Blocks, model: Entries) -> None:
         assert blocks.at_or_before(probe) == (before[-1] if before else None)
     for low, high in itertools.combinations_with_replacement(PROBES[::7], 2):
         if low < high:
-            assert list(blocks.items(low, high)) == [p for p in each if low <= p[0] < high]
+            within = [pair for pair in each if low <= pair[0] < high]
+            before = [pair for pair in each if pair[0] < low and low not in model][-1:]
+            assert list(blocks.items(low, high)) == within
+            assert list(blocks.items_from(low, high)) == before + within
         down = [pair for pair in reversed(each) if low <= pair[0] <= high]
         assert list(blocks.items_down(high, low)) == down
     assert list(blocks.items(b"", b"\xff")) == each
