@@ -138,7 +138,9 @@ class StoredEvents(UnbuiltEvents):
     def _events(self) -> list[CommittedEvent]:
         built = self._built
         if built is None:
-            built = self._stretch(events_of_all(self._plain()))
+            commits = self._plain()
+            # Another thread may have built them meanwhile, and let go of the commits.
+            built = self._built or self._stretch(events_of_all(commits))
             # In this order: another thread may be at it as well.
             self._built, self._commits = built, []
         return built
