@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Final
 
 from dolittle.engines.file import opening
+from dolittle.engines.file.batches import Waiting
 from dolittle.engines.file.store import Durability, FileStore
 from dolittle.engines.file.verify import Verification
-from dolittle.engines.file.writer import Waiting
 from dolittle.errors import (
     CommitOutcomeUnknown,
     StoreBusy,
@@ -88,11 +88,11 @@ def begin_together(store: FileStore, commits: Sequence[Commit]) -> Callable[[], 
     futures: list[Future[CommittedEvents]] = [each.reply for each in waiting]  # type: ignore[misc]
     for future in futures:
         future.set_running_or_notify_cancel()
-    batch = writer.begin(waiting)
+    batch = writer._batches.begin(waiting)
 
     def finish() -> Answers:
         if batch.is_to_be_settled:
-            writer.settle(batch, waiting)
+            writer._batches.settle(batch, waiting)
         batch.answer()
         return [future.exception(0) or future.result(0) for future in futures]
 

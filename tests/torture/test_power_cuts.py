@@ -8,9 +8,16 @@ from collections.abc import Callable
 
 import pytest
 
+from dolittle.engines.file import log as log_module
 from dolittle.engines.file import opening
+from dolittle.engines.file.batch import Batch
+from dolittle.engines.file.files import Files
+from dolittle.engines.file.line import StoredCommit
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.recovery import Scan
+from dolittle.engines.file.segments import Segments
+from dolittle.engines.file.settling import Settling
+from dolittle.engines.file.synced import Synced
 from dolittle.errors import CommitOutcomeUnknown, StoreDamaged, StoreFull
 from dolittle.store import Commit, CommittedEvents, EventToCommit
 from tests.torture.disk import Fault, SimulatedDisk
@@ -28,7 +35,8 @@ def test_ten_thousand_crashes_lose_nothing_acknowledged() -> None:
         power_cut_course, count=CRASHES, seed=1, processes=processors(), what="crashes"
     )
     assert count >= CRASHES
-    assert min(tried[kind] for kind in ("cuts", "kills", "2 deep", "3 deep", "faults")) > 0
+    kinds = ("cuts", "kills", "2 deep", "3 deep", "faults", "overlapping", "written during a sync")
+    assert min(tried[kind] for kind in (*kinds, "died before its sync")) > 0
 
 
 def test_the_same_seed_tries_the_same() -> None:
@@ -46,8 +54,21 @@ def without_sync(log: Log) -> None:
     """Call a commit safe before it is."""
 
 
-def without_writing_again(log: Log, found: Scan) -> None:
+def without_writing_again(files: Files, segments: Segments, found: Scan, fd: int) -> None:
     """Trust what is read after a failed sync."""
+
+
+def without_a_doubt(synced: Synced, is_doubted: bool) -> None:
+    """Leave no word of a sync that fails."""
+
+
+def nothing_unsettled(batch: Batch, unsettled: list[StoredCommit]) -> None:
+    """Decide as if others had written nothing."""
+
+
+def as_if_synced(settling: Settling, fd: int) -> None:
+    """Answer without the sync of what was written among others."""
+    settling._synced.doubt(False)
 
 
 def without_the_name(disk: SimulatedDisk, folder: object) -> None:
@@ -58,12 +79,15 @@ def without_the_name(disk: SimulatedDisk, folder: object) -> None:
     ("owner", "name", "broken"),
     [
         (Log, "_sync", without_sync),
-        (Log, "_write_again", without_writing_again),
+        (log_module, "write_again", without_writing_again),
+        (Settling, "sync", as_if_synced),
+        (Synced, "doubt", without_a_doubt),
+        (Batch, "stand_behind", nothing_unsettled),
         (SimulatedDisk, "fsync_folder", without_the_name),
     ],
 )
 def test_an_engine_that_is_broken_on_purpose_is_noticed(
-    owner: type, name: str, broken: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    owner: object, name: str, broken: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(owner, name, broken)
     with pytest.raises((BrokenPromiseError, StoreDamaged)):

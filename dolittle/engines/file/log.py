@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from dolittle.engines.file.files import Files, write_all
-from dolittle.engines.file.line import decode, is_intact, seed_of
+from dolittle.engines.file.line import seed_of
 from dolittle.engines.file.lock import WAIT_S_MAX
-from dolittle.engines.file.recovery import Scan, cut_tail, raw_lines, scan
-from dolittle.engines.file.segments import BLOCK_BYTES, FOLDER, Segment, Segments, segment_path
+from dolittle.engines.file.recovery import cut_tail, ids_behind, scan, write_again
+from dolittle.engines.file.segments import FOLDER, Segment, Segments, segment_path
 from dolittle.engines.file.settling import Settling
 from dolittle.engines.file.synced import Mark, Synced
 from dolittle.errors import StoreBusy, StoreDamaged
@@ -232,7 +231,7 @@ class Log:
                 "it was cut off, a copy is in %s",
                 copy,
             )
-        self._write_again(found)
+        write_again(self._files, self.segments, found, self._writable())
         self._settling().sync(self._writable())
         # Who made the segment may have died before its name was on disk.
         self._files.fsync_folder(self._folder / FOLDER)
@@ -242,32 +241,9 @@ class Log:
         self._settling().announce(mark)
         self._publish(mark)
 
-    def _write_again(self, found: Scan) -> None:
-        """Write the lines that nothing proves to be on disk over themselves, so that they are.
-
-        After a failed sync the system goes on showing what it could not write, and takes it for
-        written: a sync that succeeds later says nothing about it. Only a new write does.
-        Source: Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
-        """
-        offset, segment = found.proven_end, self.segments.last
-        while offset < found.end:
-            block = self.segments.read(segment, offset, min(BLOCK_BYTES, found.end - offset))
-            if not block:
-                raise OSError(errno.EIO, "the log became shorter while it was read")
-            write_all(self._files, self._writable(), block, offset)
-            offset += len(block)
-
     def unsettled_ids(self) -> set[str]:
         """Return the ids of commits behind the mark, which nobody was told are stored."""
-        mark, segment = self.mark(), self.segments.last
-        begin = max(mark.address - segment.base, 0)
-        size = self._files.stat(segment.path).st_size
-        found: set[str] = set()
-        for _, line in raw_lines(self.segments, segment, size, begin):
-            if is_intact(line.removesuffix(b"\n"), self._seed):
-                with contextlib.suppress(ValueError):
-                    found.add(decode(line).commit)
-        return found
+        return ids_behind(self._files, self.segments, self._seed, self.mark().address)
 
     def append(self, data: bytes) -> None:
         """Write whole lines behind the end and sync them. Needs the lock; not yet readable.
@@ -285,8 +261,8 @@ class Log:
 
         Raises:
             OSError: From the write. The caller decides what becomes of it.
-            SyncFailed: With durability ``os``: a new segment is due, and the last one could not
-                be synced.
+            SyncFailed: A new segment is due, and what a commit with durability ``os`` has left
+                in the last one could not be synced.
         """
         if self._own.size >= self._segment_bytes:
             self._roll()
@@ -410,7 +386,7 @@ class Log:
 
     def _roll(self) -> None:
         """Seal the last segment and begin the next one."""
-        if not self._is_synced:
+        if self._own.attested < self._own.position:
             self._sync()
         self._begin_segment(self._own.position)
         self._publish(self._looking(self._own._replace(attested=self._own.position)))

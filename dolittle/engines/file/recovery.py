@@ -8,6 +8,8 @@ Then nothing is changed. Otherwise it is the torn tail of a write that was never
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from dolittle.engines.file.files import Files, make_folder, opened, write_durably
+from dolittle.engines.file.files import Files, make_folder, opened, write_all, write_durably
 from dolittle.engines.file.line import LINE_BYTES_MAX, PREFIX, decode, is_intact, microseconds
 from dolittle.engines.file.segments import BLOCK_BYTES, Segment, Segments
 from dolittle.errors import StoreDamaged
@@ -147,12 +149,47 @@ def raw_lines(
         yield begin, rest
 
 
+def ids_behind(files: Files, segments: Segments, seed: int, address: int) -> set[str]:
+    """Return the ids of commits behind an address, as far as their lines are intact."""
+    segment = segments.last
+    begin = max(address - segment.base, 0)
+    size = files.stat(segment.path).st_size
+    found: set[str] = set()
+    for _, line in raw_lines(segments, segment, size, begin):
+        if is_intact(line.removesuffix(b"\n"), seed):
+            with contextlib.suppress(ValueError):
+                found.add(decode(line).commit)
+    return found
+
+
 def _last_time(segments: Segments, seed: int, address: int) -> int:
     lines = segments.lines_before(address)
     for line in reversed(lines.lines):
         if is_intact(line, seed):
             return microseconds(decode(line).time)
     return 0
+
+
+def write_again(files: Files, segments: Segments, found: Scan, fd: int) -> None:
+    """Write the lines that nothing proves to be on disk over themselves, so that they are.
+
+    After a failed sync the system goes on showing what it could not write, and takes it for
+    written: a sync that succeeds later says nothing about it. Only a new write does.
+    Source: Rebello et al., "Can Applications Recover from fsync Failures?", USENIX ATC 2020.
+
+    Args:
+        files: The disk.
+        segments: The log.
+        found: What its last segment holds.
+        fd: That segment, open for writing.
+    """
+    offset, segment = found.proven_end, segments.last
+    while offset < found.end:
+        block = segments.read(segment, offset, min(BLOCK_BYTES, found.end - offset))
+        if not block:
+            raise OSError(errno.EIO, "the log became shorter while it was read")
+        write_all(files, fd, block, offset)
+        offset += len(block)
 
 
 def cut_tail(files: Files, folder: Path, segments: Segments, found: Scan, now: datetime) -> Path:

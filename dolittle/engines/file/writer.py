@@ -9,28 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import math
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from dolittle.engines.file.batch import Batch
-from dolittle.engines.file.files import FULL, READ_ONLY
+from dolittle.engines.file.batches import Batches, Waiting
 from dolittle.engines.file.lock import FileLock
-from dolittle.engines.file.log import Log, SyncFailed
+from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.replies import Reply, deliver
-from dolittle.engines.file.unsettled import Unsettled
 from dolittle.errors import (
-    CommitOutcomeUnknown,
-    DolittleError,
     StoreClosed,
-    StoreError,
-    StoreFull,
-    StoreReadOnly,
 )
 from dolittle.execution import Clock
 from dolittle.store import Commit
@@ -52,16 +44,6 @@ So long an event loop may stand still: no longer than a slow callback of the pro
 """
 
 _QUICK_BYTES_MAX: Final = 256 * 1024
-_SHARE_OF_LAST: Final = 0.125
-"""How much the latest batch counts in what the disk is known to take."""
-
-
-class Waiting(NamedTuple):
-    """A commit in the queue."""
-
-    commit: Commit
-    size: int
-    reply: Reply
 
 
 class _Token(enum.Enum):
@@ -87,8 +69,7 @@ class Writer:
         self._lock = lock
         self._log = log
         self._lookup = lookup
-        self._unsettled = Unsettled(log, lookup)
-        self._clock = clock
+        self._batches = Batches(folder, lock, log, lookup, clock, self._stop)
         self._on_commit = on_commit
         # A C queue and not a condition: nobody wakes the writer but to hand something over.
         self._queue: queue.SimpleQueue[Waiting | _Token] = queue.SimpleQueue()
@@ -103,8 +84,6 @@ class Writer:
         self._is_asleep = False
         self._has_written = False
         self._is_closing = False
-        self._poison = ""
-        self._batch_s = math.inf
 
     @property
     def is_full(self) -> bool:
@@ -153,13 +132,13 @@ class Writer:
             return False
         try:
             # Looked at with the turn: what was queued before goes first.
-            if self._under_way or self._poison or self._is_closing:
+            if self._under_way or self._batches.poison or self._is_closing:
                 return False
             if not self._lock.take(self._patience_s()):
                 return False
             reply.set_running_or_notify_cancel()
             try:
-                batch = self._write([waiting], is_locked=True)
+                batch = self._batches.write([waiting], is_locked=True)
             except Exception:  # noqa: BLE001 - every fault is told to whoever waits
                 # A fault of this program, and told: the answer names it as its cause.
                 return True
@@ -180,7 +159,7 @@ class Writer:
 
     def _may_write_now(self, waiting: Waiting) -> bool:
         return (
-            self._batch_s < QUICK_S
+            self._batches.batch_s < QUICK_S
             and not self._under_way
             and waiting.size < _QUICK_BYTES_MAX
             and self._lookup.lag_bytes(self._log.mark()) < _QUICK_BYTES_MAX
@@ -194,14 +173,14 @@ class Writer:
         # Counted before looking, so that whoever makes room afterwards sees it.
         self._entering += 1
         try:
-            while self.is_full and not self._is_closing and not self._poison:
+            while self.is_full and not self._is_closing and not self._batches.poison:
                 self._room.wait()
         finally:
             self._entering -= 1
 
     def _raise_if_closed(self) -> None:
-        if self._poison:
-            raise StoreClosed(self._folder, self._poison)
+        if self._batches.poison:
+            raise StoreClosed(self._folder, self._batches.poison)
         if self._is_closing:
             raise StoreClosed(self._folder)
 
@@ -210,7 +189,7 @@ class Writer:
             self._serve()
         except BaseException as error:
             # A fault of this program: nobody may be left waiting for a thread that has ended.
-            self._poison_with(f"an unexpected error: {error!r}", [], is_outcome_known=True)
+            self._stop(f"an unexpected error: {error!r}")
             raise
 
     def _serve(self) -> None:
@@ -231,7 +210,7 @@ class Writer:
         batch = None
         try:
             with self._turn:
-                batch = self._write(taken)
+                batch = self._batches.write(taken)
         finally:
             # Before anyone is told: who then commits again is alone.
             with self._room:
@@ -292,162 +271,12 @@ class Writer:
     def _has_next(self) -> bool:
         return self._next is not None or not self._queue.empty()
 
-    def _write(self, taken: list[Waiting], *, is_locked: bool = False) -> Batch:
-        """Write commits as one batch; needs the turn.
-
-        Args:
-            taken: The commits.
-            is_locked: The lock is held already; it is let go of.
-
-        Returns:
-            What is still to be answered: everything that was stored or refused. Where nothing
-            could be written, everyone has been told.
-        """
-        batch = self.begin(taken, is_locked=is_locked)
-        if batch.is_to_be_settled:
-            self.settle(batch, taken)
-        return batch
-
-    def begin(self, taken: list[Waiting], *, is_locked: bool = False) -> Batch:
-        """Decide commits and write them; see :meth:`_write`. What it returns may need settling."""
-        batch = Batch(self._log, self._lookup, self._clock)
-        if self._poison:
-            if is_locked:
-                self._lock.let_go()
-            self._fail(taken, StoreClosed(self._folder, self._poison))
-            return batch
-        try:
-            with self._lock.held(is_taken=is_locked):
-                self._write_locked(batch, taken)
-        except BaseException as error:  # noqa: BLE001 - raised again where nobody expects it
-            self._fail_batch(batch, taken, error)
-        return batch
-
-    def settle(self, batch: Batch, taken: list[Waiting]) -> None:
-        """Wait until a batch that was written among those of others is on disk."""
-        began = time.perf_counter()
-        try:
-            while not self._log.settle():
-                with self._lock.held():
-                    self._log.recover()
-            if not (self._unsettled.are_settled() and batch.take_in_settled()):
-                raise SyncFailed("another one's failed, and what was written is gone")
-        except StoreError as error:
-            # It was written, and what becomes of it others decide.
-            self._fail_batch(batch, taken, OSError(str(error)))
-        except BaseException as error:  # noqa: BLE001 - raised again where nobody expects it
-            self._fail_batch(batch, taken, error)
-        else:
-            self._learn_time(time.perf_counter() - began)
-
-    def _fail_batch(self, batch: Batch, taken: list[Waiting], error: BaseException) -> None:
-        if batch.address >= 0:
-            batch.has_begun = True
-        if isinstance(error, SyncFailed):
-            error = OSError(f"the sync failed: {error}")
-        if isinstance(error, StoreError):
-            batch.give_up()
-            self._fail(taken, error)
-        elif isinstance(error, OSError):
-            self._refuse(batch, taken, error)
-        else:
-            reason = f"an unexpected error: {error!r}"
-            self._poison_with(reason, taken, is_outcome_known=not batch.has_begun, cause=error)
-            raise error
-
-    def _write_locked(self, batch: Batch, taken: list[Waiting]) -> None:
-        if self._log.damage is not None or self._lookup.damage is not None:
-            raise self._log.damage or self._lookup.damage  # type: ignore[misc]
-        self._log.bring_up_to_date()
-        batch.stand_behind(self._unsettled.catch_up())
-        for waiting in taken:
-            batch.decide(waiting.commit, waiting.reply)
-        if not batch.has_lines:
-            return
-        batch.has_begun = True
-        began = time.perf_counter()
-        has_company = self._log.has_company
-        try:
-            if has_company:
-                self._log.write(batch.data())
-            else:
-                self._log.append(batch.data())
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            self._log.cut_back()
-            batch.has_begun = False
-            raise
-        if has_company:
-            batch.announce()
-            return
-        self._learn_time(time.perf_counter() - began)
-        batch.take_in()
-
-    def _learn_time(self, taken_s: float) -> None:
-        if self._batch_s < math.inf:
-            taken_s = self._batch_s + _SHARE_OF_LAST * (taken_s - self._batch_s)
-        self._batch_s = taken_s
-
-    def _refuse(self, batch: Batch, taken: list[Waiting], error: OSError) -> None:
-        """Answer after an error of the disk, and write no more where the outcome is unknown."""
-        refusal: DolittleError
-        batch.answer_repeats()
-        if not batch.has_begun:
-            self._answer_undecided(batch, taken)
-        if not batch.has_begun and error.errno in FULL:
-            refusal = StoreFull(self._folder)
-        elif not batch.has_begun and error.errno in READ_ONLY:
-            refusal = StoreReadOnly(self._folder, error.strerror or str(error))
-        else:
-            reason = f"the disk failed ({error})"
-            self._poison_with(reason, taken, is_outcome_known=not batch.has_begun)
-            return
-        refusal.__cause__ = error
-        self._fail(taken, refusal)
-
-    def _answer_undecided(self, batch: Batch, taken: list[Waiting]) -> None:
-        """Answer repeats of what is stored, where the disk failed before the batch was decided."""
-        waiting = [each for each in taken if not (each.reply.done() or batch.holds(each.commit.id))]
-        if not waiting:
-            return
-        try:
-            self._lookup.catch_up(self._log.mark())
-            unsettled = self._log.unsettled_ids()
-            for each in waiting:
-                batch.answer_repeat(each.commit, each.reply)
-                if not each.reply.done() and each.commit.id in unsettled:
-                    # It was tried before, and what became of it is not known until there is room.
-                    reason = "an earlier try of it is not settled yet"
-                    each.reply.set_exception(CommitOutcomeUnknown(each.commit.id, reason))
-        except (OSError, StoreError) as error:
-            for each in waiting:
-                if not each.reply.done():
-                    unknown = CommitOutcomeUnknown(each.commit.id, f"the disk failed ({error})")
-                    each.reply.set_exception(unknown)
-
-    def _poison_with(
-        self,
-        reason: str,
-        taken: list[Waiting],
-        *,
-        is_outcome_known: bool,
-        cause: BaseException | None = None,
-    ) -> None:
-        """Write no more, and tell everyone who waits."""
+    def _stop(self, reason: str) -> None:
+        """Write no more, and tell everyone who is queued."""
         with self._room:
-            self._poison = self._poison or reason
+            self._batches.poison = self._batches.poison or reason
             queued = self._drained()
             self._room.notify_all()
-        for waiting in taken:
-            if not waiting.reply.done():
-                error: DolittleError = (
-                    StoreClosed(self._folder, reason)
-                    if is_outcome_known
-                    else CommitOutcomeUnknown(waiting.commit.id, reason)
-                )
-                error.__cause__ = cause
-                waiting.reply.set_exception(error)
         for waiting in queued:
             if waiting.reply.set_running_or_notify_cancel():
                 waiting.reply.set_exception(StoreClosed(self._folder, reason))
@@ -462,11 +291,6 @@ class Writer:
         if _Token.END in found:
             self._queue.put(_Token.END)
         return [each for each in found if isinstance(each, Waiting)]
-
-    def _fail(self, taken: list[Waiting], error: DolittleError) -> None:
-        for waiting in taken:
-            if not waiting.reply.done():
-                waiting.reply.set_exception(error)
 
     def close(self) -> None:
         """Finish what is queued, bring the tail into the index, end the thread."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dolittle.engines.file import log as log_module
+from dolittle.engines.file import recovery as recovery_module
 from dolittle.engines.file.log import SyncFailed
 from dolittle.engines.file.segments import segment_path
 from dolittle.engines.file.synced import Mark
@@ -77,7 +77,7 @@ def test_what_does_not_look_like_its_mark_is_read_again(logs: Logs, what: str) -
 def test_only_what_no_line_proves_is_written_again(
     logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_module, "BLOCK_BYTES", 50)
+    monkeypatch.setattr(recovery_module, "BLOCK_BYTES", 50)
     files = Recorder()
     log = logs.ready(files)
     first, last = put(log, 2), put(log, 2)

@@ -257,6 +257,18 @@ def test_a_segment_is_followed_only_when_it_is_on_disk(logs: Logs) -> None:
     assert other.mark().position == 4
 
 
+def test_a_segment_with_what_durability_os_left_is_synced_before_the_next(logs: Logs) -> None:
+    size, files = len(a_line(0)), Recorder()
+    careless = logs.ready(is_synced=False, segment_bytes=2 * size)
+    log = logs.ready(files, segment_bytes=2 * size)
+    put(careless)
+    put(careless)
+    log.bring_up_to_date()
+    files.taken()
+    log.append(a_line(2, 0))
+    assert syncs(files)[:2] == ["sync 0", "sync 2"]
+
+
 def test_a_full_disk_takes_nothing_from_others(logs: Logs) -> None:
     files = Recorder()
     other, log = logs.ready(), logs.ready(files)
