@@ -92,18 +92,22 @@ class StoredEvents(UnbuiltEvents):
     @property
     def type_ids(self) -> list[str]:
         """The event type id of each event, which need not be built for it."""
-        built = self._built
+        # In this order: whoever builds the events lets go of the commits last.
+        commits, built = self._commits, self._built
         if built is not None:
             return [event.type_id for event in built]
-        return self._stretch([e.type_id for commit in self._commits for e in commit.events])
+        return self._stretch([event.type_id for commit in commits for event in commit.events])
 
     @property
     def encoded(self) -> Sequence[EncodedEvent]:
         """Type, generation and content of each event, which need not be built for it."""
-        built = self._built
+        if self._built is not None:
+            return self._built
+        commits, built = self._plain(), self._built
         if built is not None:
+            # Another thread built them meanwhile, and let go of the commits.
             return built
-        return self._stretch([event for commit in self._plain() for event in commit.events])
+        return self._stretch([event for commit in commits for event in commit.events])
 
     def contents(self, classes: EventClasses) -> list[Any] | None:
         """Return contents as classes where they are decoded; otherwise the next pages' will be."""
@@ -121,8 +125,9 @@ class StoredEvents(UnbuiltEvents):
 
     def _plain(self) -> list[StoredCommit]:
         """Return the commits with contents that are encoded."""
-        commits, blocks = self._commits, self._blocks
-        if not self.classes:
+        # In this order: another thread may be at it as well, and lets go of the blocks last.
+        blocks, commits = self._blocks, self._commits
+        if not commits or not commits[0].classes:
             return commits
         self._decoding.pause()
         first, last = commits[0].position, commits[-1].position

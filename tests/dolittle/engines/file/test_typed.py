@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import pytest
 
 from dolittle import event_type
 from dolittle.engines.file import FileStore, reading, segments
-from dolittle.engines.file.line import StoredCommit, decode_all
+from dolittle.engines.file.line import Place, StoredCommit, decode_all, encode, events_of
+from dolittle.engines.file.line import store as store_
 from dolittle.engines.file.typed import Decoding
+from dolittle.engines.file.unbuilt import StoredEvents
 from dolittle.errors import StoreDamaged, UnreadableEvent
 from dolittle.serialization import EventTypes
-from dolittle.store import EventToCommit, Page, Selection, UnbuiltEvents
+from dolittle.store import CommittedEvent, EventToCommit, Page, Selection, UnbuiltEvents
 from dolittle.testing.contract import a_commit, an_event
+
+TIME = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @event_type("Paid")
@@ -236,3 +241,34 @@ def test_after_a_vain_attempt_lines_are_decoded_plainly_for_a_while() -> None:
     assert not has_contents(good)
     with pytest.raises(ValueError, match="missing required field"):
         decoding.decode_all(b"{}")
+
+
+class BuildingMeanwhile(Decoding):
+    """What happens where another thread builds the events while this one decodes them again."""
+
+    events: StoredEvents | None = None
+
+    def pause(self) -> None:
+        events, self.events = self.events, None
+        if events is not None:
+            assert len(list(events)) == len(events)
+        super().pause()
+
+
+@pytest.mark.parametrize("look", [list, lambda events: list(events.encoded)])
+def test_events_that_two_threads_build_at_once_are_those_of_the_lines(
+    look: Callable[[StoredEvents], list[CommittedEvent]],
+) -> None:
+    lines = b"\n".join(
+        encode(store_(a_commit(paid(n), ordered(n)), Place(2 * n, 0, TIME), [1, 2]), 0)[:-1]
+        for n in range(3)
+    )
+    decoding = BuildingMeanwhile()
+    decoding.want((("Paid", 1, Paid), ("Ordered", 2, Ordered)))
+    commits = decoding.decode_all(lines)
+    events = StoredEvents(commits, decoding=decoding, blocks=[(0, lines)])
+    assert events.classes
+    decoding.events = events
+    found = look(events)
+    assert [bytes(event.content) for event in found] == [b'{"n":%d}' % (n // 2) for n in range(6)]
+    assert list(events) == [event for commit in decode_all(lines) for event in events_of(commit)]
