@@ -98,17 +98,16 @@ class Chain:
         _require(False)
 
     def covering(self, keys: Sequence[bytes]) -> Iterator[tuple[Row, Sequence[bytes]]]:
-        """Yield each row that is at or before some of the keys and has no other between.
+        """Yield each row that some keys belong to, with those: at or behind it, before the next.
 
         Args:
-            keys: In ascending order; each is yielded with its row.
+            keys: In ascending order.
         """
         begin = 0
         rows: Iterator[Row] = iter(())
-        row: Row | None = None
         while begin < len(keys):
             # Often it is the next one, which costs a quarter of looking for it.
-            row = next(rows, None) if row is not None else None
+            row = next(rows, None)
             if row is None or row.next <= keys[begin]:
                 rows = self.rows(keys[begin], END)
                 row = next(rows)
