@@ -29,9 +29,10 @@ With its keys it takes a quarter of a page; SQLite gives what is longer pages of
 Source: sqlite.org/fileformat2.html#ovflpgs.
 """
 
-_LENGTH_BYTES: Final = 2
+_KEY_BYTES: Final = 2
+_VALUE_BYTES: Final = 3
 _INT_BYTES: Final = 5
-"""What the length of a key or of bytes takes, and a number; more where they are large."""
+"""What a key and bytes take beside themselves, and a number; more where they are large."""
 
 _KEY: Final = itemgetter(0)
 
@@ -146,5 +147,5 @@ def _parts(keys: list[bytes], sizes: list[int], before: list[bytes]) -> list[lis
 
 
 def _size(key: bytes, value: Value) -> int:
-    value_bytes = _INT_BYTES if isinstance(value, int) else _LENGTH_BYTES + len(value)
-    return _LENGTH_BYTES + len(key) + value_bytes
+    value_bytes = _INT_BYTES if isinstance(value, int) else _VALUE_BYTES + len(value)
+    return _KEY_BYTES + len(key) + value_bytes

@@ -132,3 +132,11 @@ def test_a_row_is_changed_once_and_by_the_keys_that_belong_there(blocks: Blocks)
     blocks.change([b"b", b"c", b"dd", b"f"], change)
     assert seen == [({b"b": 2}, [b"b", b"c"]), ({b"d": 4}, [b"dd", b"f"])]
     assert list(blocks.items(b"", b"\xff")) == [(b"a", 1), (b"b", 2), (b"ba", 5), (b"d", 5)]
+
+
+@pytest.mark.parametrize(("more", "expected"), [(86, [900]), (87, [808, 94])])
+def test_a_row_is_filled_to_the_last_byte(
+    blocks: Blocks, db: sqlite3.Connection, more: int, expected: list[int]
+) -> None:
+    blocks.put({b"ka": b"x" * 800, b"kb": b"y" * more})
+    assert [length for _, length in rows(db)] == expected
