@@ -18,7 +18,21 @@ from tests.mutants.changes import changes_of
 from tests.mutants.trying import Tried, Trying
 
 ENGINE = "dolittle.engines.file"
-MODULES = ("recovery", "line", "segments", "log", "synced", "index", "keys", "blocks", "chain")
+MODULES = (
+    "recovery",
+    "line",
+    "segments",
+    "log",
+    "synced",
+    "settling",
+    "unsettled",
+    "batch",
+    "batches",
+    "index",
+    "keys",
+    "blocks",
+    "chain",
+)
 
 TESTS = (
     "tests/dolittle/engines/file/test_line.py",
@@ -29,6 +43,7 @@ TESTS = (
     "tests/dolittle/engines/file/test_blocks.py",
     "tests/dolittle/engines/file/test_log.py",
     "tests/dolittle/engines/file/test_log_recovery.py",
+    "tests/dolittle/engines/file/test_settling.py",
     "tests/dolittle/engines/file/test_index_answers.py",
     "tests/dolittle/engines/file/test_index.py",
     "tests/dolittle/engines/file/test_unbuilt.py",
@@ -36,6 +51,7 @@ TESTS = (
     "tests/dolittle/engines/file/test_verify.py",
     "tests/dolittle/engines/file/test_faults.py",
     "tests/torture/test_failed_sync.py",
+    "tests/torture/test_overlapping.py",
     "tests/torture/test_courses.py",
 )
 LEFT_OUT = (

@@ -263,18 +263,28 @@ class Course:
                 self.tried["died before its sync"] += 1
                 gone.add(which)
                 continue
-            if turns and chance.random() < 0.5:
+            if chance.random() < 0.06:
+                self._during_sync = _die
+            elif turns and chance.random() < 0.5:
                 self._during_sync = begin
             self.tried["overlapping"] += bool(begun)
-            if not finish():
+            if not self._survives(finish):
                 gone.add(which)
-            self._during_sync = None
         self._end_fault(disk)
         for which in gone:
             _end(stores[which])
             stores[which] = self._open(disk)
         if gone:
             settle(self._history, stores[gone.pop()])
+
+    def _survives(self, finish: Callable[[], bool]) -> bool:
+        try:
+            return finish()
+        except _DiedError:
+            self.tried["died during its sync"] += 1
+            return False
+        finally:
+            self._during_sync = None
 
     def _commit_with_fault(self, disk: SimulatedDisk, stores: list[FileStore], which: int) -> None:
         """Let one operation of a commit fail; then open again, and settle what is unknown."""
@@ -335,9 +345,9 @@ class Course:
             self._crash(disk, kind, 1)
         disk.before = before
         if self._during_sync is not None and kind == "fdatasync":
-            begin, self._during_sync = self._during_sync, None
-            self.tried["written during a sync"] += 1
-            begin()
+            happen, self._during_sync = self._during_sync, None
+            self.tried["written during a sync"] += happen is not _die
+            happen()
 
     def _crash(self, disk: SimulatedDisk, kind: str, depth: int) -> None:
         watcher, self._watcher = self._watcher, None
@@ -448,6 +458,14 @@ def _wake_nobody() -> None:
 def _end(store: FileStore) -> None:
     """Let a process end without a word: nothing is flushed, the disk is thrown away."""
     store._lookup.close()
+
+
+class _DiedError(Exception):
+    """A process ends in the middle of what it does; others go on."""
+
+
+def _die() -> None:
+    raise _DiedError
 
 
 class _Named:

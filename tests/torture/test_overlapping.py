@@ -165,6 +165,30 @@ def test_a_process_that_dies_before_its_sync_stops_nobody(stores: list[FileStore
     assert read(stores[2]) == ["first", "of the dead", "next"]
 
 
+def test_what_is_settled_and_read_while_another_decides_is_no_damage(
+    stores: list[FileStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = begin_together(stores[0], [a_commit("c1")])
+    log, lookup = stores[1]._log, stores[1]._lookup
+    look = log.bring_up_to_date
+
+    def look_and_lose_time() -> None:
+        look()
+        # Another thread of this process reads what has just become readable.
+        assert log.has_unsettled
+        assert version_of(first()) == 2
+        lookup.catch_up(log.mark())
+
+    monkeypatch.setattr(log, "bring_up_to_date", look_and_lose_time)
+    second = begin_together(stores[1], [a_commit("c2"), a_commit("c3", expected=1)])
+    monkeypatch.undo()
+    answer, refusal = second()
+    assert isinstance(answer, CommittedEvents)
+    assert answer.events[0].version == 3
+    assert isinstance(refusal, WrongExpectedVersion)
+    assert read(stores[2]) == ["first", "c1", "c2"]
+
+
 def test_who_comes_later_knows_what_others_settled_meanwhile(stores: list[FileStore]) -> None:
     for number in range(30):
         store = stores[number % 3]

@@ -213,6 +213,8 @@ class Log:
 
     def _recover_alone(self) -> None:
         assert self._synced is not None
+        # Others may have begun a segment since this log last looked.
+        self.segments.refresh()
         mark = self._synced.read()
         synced_address = mark.address if mark is not None else 0
         found = scan(self._files, self.segments, self._seed, synced_address)

@@ -28,7 +28,7 @@ class Settling:
     ) -> None:
         self._files = files
         self._synced = synced
-        self._seen_count = self._seen_end = -1
+        self._look(synced.count())
         self._lock = FileLock(files, folder, WRITTEN, wait_s_max=wait_s_max)
         try:
             self._written = Synced(files, folder, store_id, is_writable=True, name=WRITTEN)
@@ -103,10 +103,12 @@ class Settling:
     def _readable_end(self) -> int:
         count = self._synced.count()
         if count != self._seen_count:
-            mark = self._synced.read()
-            self._seen_end = -1 if mark is None else mark.address
-            self._seen_count = count
+            self._look(count)
         return self._seen_end
+
+    def _look(self, count: int) -> None:
+        # Counted before it is read, so that whatever comes after is noticed.
+        self._seen_count, self._seen_end = count, (self._synced.read() or Mark()).address
 
     def close(self) -> None:
         """Let go of the files."""

@@ -19,9 +19,7 @@ class Unsettled:
     def __init__(self, log: Log, lookup: Lookup) -> None:
         self._log = log
         self._lookup = lookup
-        self._address = 0
-        self._data = b""
-        self._commits: list[tuple[StoredCommit, bytes]] = []
+        self._forget()
 
     def catch_up(self) -> list[StoredCommit]:
         """Let the lookup catch up with what may be read; return what was written behind it.
@@ -40,6 +38,9 @@ class Unsettled:
         if lag > min(_FEW_BYTES, log.own.size):
             lookup.catch_up(log.readable)
             lag = log.own.address - log.readable.address
+        if not lag:
+            # They were synced since, and somebody who reads has looked at them.
+            return []
         self._read(log.own.address - lag)
         return self._hand_over(log.readable.address)
 
@@ -53,16 +54,16 @@ class Unsettled:
         if damage is not None:
             raise damage
         self._address, self._data = address, data
-        self._commits = list(zip(commits, lines.lines, strict=True))
+        self._commits, self._lines = commits, lines.lines
 
     def _hand_over(self, end: int) -> list[StoredCommit]:
         """Give the lookup the lines before an address, and return the others."""
         while self._commits and self._address < end:
-            commit, line = self._commits.pop(0)
+            commit, line = self._commits.pop(0), self._lines.pop(0)
             self._lookup.add(commit, line, self._address)
             self._address += len(line) + 1
             self._data = self._data[len(line) + 1 :]
-        return [commit for commit, _ in self._commits]
+        return self._commits
 
     def are_settled(self) -> bool:
         """Give all of them to the lookup, for they are on disk; return whether they are there.
@@ -78,5 +79,6 @@ class Unsettled:
         return is_there
 
     def _forget(self) -> None:
-        self._commits.clear()
         self._address, self._data = 0, b""
+        self._commits: list[StoredCommit] = []
+        self._lines: list[bytes] = []

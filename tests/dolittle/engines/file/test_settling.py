@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dolittle.engines.file.log import Log, SyncFailed
+from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.segments import segment_path
-from dolittle.errors import StoreBusy
+from dolittle.engines.file.unsettled import Unsettled
+from dolittle.errors import StoreBusy, StoreDamaged
 from tests.dolittle.engines.file.by_hand import a_line
-from tests.dolittle.engines.file.recorder import TIME_US, Logs, Recorder, put
+from tests.dolittle.engines.file.recorder import STORE, TIME_US, Logs, Recorder, put
 
 
 @pytest.fixture
@@ -98,10 +102,33 @@ def test_one_sync_is_enough_for_everyone_who_has_written(logs: Logs) -> None:
     assert three[0].settle()
     assert three[2].settle()
     assert [syncs(each) for each in files] == [[], [], []]
+    # And again.
+    for log in reversed(three):
+        write(log)
+    for each in files:
+        each.taken()
+    assert three[2].settle()
+    assert three[0].settle()
+    assert [syncs(each) for each in files] == [[], [], ["sync 0"]]
     # Who writes now finds everything on disk.
     three[0].bring_up_to_date()
     assert not three[0].has_unsettled
-    assert three[0].own.position == 3
+    assert three[0].own.position == 6
+
+
+def test_who_waits_for_a_sync_goes_on_when_its_lines_may_be_read(logs: Logs) -> None:
+    syncing, waiting = logs.ready(), logs.ready(lock_wait_s=60)
+    write(syncing)
+    write(waiting)
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(waiting.settle()))
+    with syncing._settling().alone():
+        thread.start()
+        assert not answers
+        syncing.publish(waiting.own.address - syncing.own.address, 2, TIME_US)
+        # Though the lock is held still.
+        thread.join(30)
+    assert answers == [True]
 
 
 def test_what_is_written_during_a_sync_is_not_safe_after_it(logs: Logs) -> None:
@@ -145,6 +172,26 @@ def test_a_sync_that_was_not_finished_makes_everyone_write_again(logs: Logs) -> 
     # Another one that has found the same finds it settled.
     dead.recover()
     assert dead.own == log.own
+
+
+def test_who_comes_late_to_a_doubt_writes_the_newest_segment_again(logs: Logs) -> None:
+    size = len(a_line(0))
+    late = logs.ready(segment_bytes=2 * size)
+    dead, others = logs.ready(segment_bytes=2 * size), logs.ready(segment_bytes=2 * size)
+    write(late)
+    assert dead._synced is not None
+    dead._synced.doubt(True)
+    assert not late.settle()
+    # Others settle it before it can, go on with a new segment, and one of them dies there too.
+    others.recover()
+    put(others)
+    put(others)
+    write(others)
+    dead._synced.doubt(True)
+    late.recover()
+    assert (late.own.position, late.mark().position) == (4, 4)
+    assert late.segments.last.first_position == 2
+    assert others.settle()
 
 
 def test_a_failed_sync_leaves_a_doubt_for_others(logs: Logs) -> None:
@@ -202,7 +249,7 @@ def test_lines_that_are_gone_and_not_replaced_are_told(logs: Logs) -> None:
     path = segment_path(logs.folder, 0)
     path.write_bytes(path.read_bytes()[: -len(data)])
     log.bring_up_to_date()
-    with pytest.raises(SyncFailed, match="nothing says how far"):
+    with pytest.raises(SyncFailed, match=r"^\[Errno 5\] nothing says how far"):
         lost.settle()
 
 
@@ -292,7 +339,7 @@ def test_who_syncs_for_too_long_is_told_of(logs: Logs) -> None:
     write(hanging)
     with hanging._settling().alone():
         data = write(log)
-        with pytest.raises(StoreBusy, match=re.escape(str(logs.folder))):
+        with pytest.raises(StoreBusy, match=re.escape(f"{logs.folder} for more than 0.01 s")):
             log.settle()
         log.write(data[:10])
         with pytest.raises(OSError, match=re.escape(str(logs.folder))):
@@ -302,6 +349,79 @@ def test_who_syncs_for_too_long_is_told_of(logs: Logs) -> None:
     # Nothing of it was lost: the half line is cut off, the others are there.
     log.bring_up_to_date()
     assert log.mark().position == 2
+
+
+def a_lookup(logs: Logs, log: Log) -> Lookup:
+    return Lookup(Recorder(), logs.folder, STORE, log, is_writable=False)
+
+
+def test_unsettled_lines_are_known_to_the_writer_and_later_to_everyone(logs: Logs) -> None:
+    other, log = logs.ready(), logs.ready()
+    lookup = a_lookup(logs, log)
+    unsettled = Unsettled(log, lookup)
+    put(other)
+    write(other)
+    write(other)
+    log.bring_up_to_date()
+    assert [commit.commit for commit in unsettled.catch_up()] == ["c1", "c2"]
+    assert lookup.commit_address("c0") == 0
+    assert lookup.commit_address("c1") is None
+    assert log.settle()
+    assert unsettled.are_settled()
+    assert lookup.lag_bytes(log.mark()) == 0
+    assert lookup.commit_address("c2") == 2 * len(a_line(0))
+    # Another time they are nothing new.
+    assert unsettled.are_settled()
+    log.bring_up_to_date()
+    assert unsettled.catch_up() == []
+    lookup.close()
+
+
+def test_who_is_far_behind_catches_up_over_the_segments(logs: Logs) -> None:
+    size = len(a_line(0))
+    other, log = logs.ready(segment_bytes=3 * size), logs.ready(segment_bytes=3 * size)
+    lookup = a_lookup(logs, log)
+    for _ in range(4):
+        put(other)
+    write(other)
+    log.bring_up_to_date()
+    assert log.own.size == 2 * size
+    assert [commit.commit for commit in Unsettled(log, lookup).catch_up()] == ["c4"]
+    assert lookup.commit_address("c3") == 3 * size
+    lookup.close()
+
+
+def test_a_flipped_bit_in_what_is_not_synced_yet_is_damage(logs: Logs) -> None:
+    other, log = logs.ready(), logs.ready()
+    lookup = a_lookup(logs, log)
+    put(other)
+    write(other)
+    write(other)
+    path = segment_path(logs.folder, 0)
+    times = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-10] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    log.bring_up_to_date()
+    with pytest.raises(StoreDamaged, match="the checksum does not match") as caught:
+        Unsettled(log, lookup).catch_up()
+    line = len(a_line(0))
+    assert (caught.value.line, caught.value.offset_bytes) == (3, 2 * line)
+    lookup.close()
+
+
+def test_an_end_that_does_not_fit_its_lines_is_damage(logs: Logs) -> None:
+    other, log = logs.ready(), logs.ready()
+    lookup = a_lookup(logs, log)
+    data = a_line(0)
+    other.write(data)
+    other.announce(len(data), 2, TIME_US)
+    log.bring_up_to_date()
+    with pytest.raises(StoreDamaged, match="position 1\\): the log ends at another position") as e:
+        Unsettled(log, lookup).catch_up()
+    assert (e.value.line, e.value.offset_bytes) == (2, len(data))
+    lookup.close()
 
 
 def test_nothing_is_believed_of_another_boot(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
