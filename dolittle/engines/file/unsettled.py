@@ -41,12 +41,13 @@ class Unsettled:
         if not lag:
             # They were synced since, and somebody who reads has looked at them.
             return []
-        self._read(log.own.address - lag)
+        self._read(lag)
         return self._hand_over(log.readable.address)
 
-    def _read(self, address: int) -> None:
+    def _read(self, length: int) -> None:
         log, segments = self._log, self._log.segments
-        data = segments.read(segments.last, address - segments.last.base, log.own.address - address)
+        address = log.own.address - length
+        data = segments.read(segments.last, address - segments.last.base, length)
         lines = Lines(address, data[:-1])
         commits, damage = segments.decode_intact(lines)
         if damage is None and commits[-1].next_position != log.own.position:
