@@ -42,7 +42,7 @@ class Scale:
     rounds: int = 5
     singles: int = 1_500
     hundreds: int = 300
-    per_writer: int = 400
+    per_writer: int = 1_000
     batches: int = 150_000
     scattered: int = 100_000
     large: int = 3_000_000
@@ -55,7 +55,7 @@ QUICK: Final = Scale(
     rounds=1,
     singles=500,
     hundreds=60,
-    per_writer=100,
+    per_writer=200,
     batches=40_000,
     scattered=20_000,
     large=200_000,
