@@ -9,7 +9,7 @@ import pytest
 from dolittle.engines.file.store import FileStore
 from dolittle.errors import CommitOutcomeUnknown, WrongExpectedVersion
 from dolittle.store import Commit, CommittedEvents, EventToCommit, Selection, Stream
-from tests.torture.disk import Fault, SimulatedDisk
+from tests.torture.disk import Fault, Inode, SimulatedDisk
 from tests.torture.power_cuts import (
     NOBODY,
     NOWHERE,
@@ -157,6 +157,25 @@ def test_what_is_decided_rests_on_what_stands_there_now(
     other = Course(1, durability="fsync")._open(disk)
     assert read(other) == ["first", "c1"]
     assert version_of(commit_together(other, [a_commit("loser", expected=2)])) == 3
+
+
+def test_what_was_lost_and_written_over_is_not_acknowledged(
+    stores: list[FileStore], disk: SimulatedDisk
+) -> None:
+    segment = disk._node(stores[0]._log.segments.last.path)
+    assert isinstance(segment, Inode)
+    mtime_ns = segment.mtime_ns
+    begun = [begin_together(store, [a_commit(f"c{n}")]) for n, store in enumerate(stores[:2])]
+    disk.fault = Fault(1, errno.EIO, is_cache_kept=False, kinds=frozenset(("fdatasync",)))
+    assert isinstance(the(begun[0]()), CommitOutcomeUnknown)
+    disk.fault = None
+    # The file looks as it did when it was last read whole.
+    segment.mtime_ns = mtime_ns
+    more = [a_commit(f"d{n}", content=b'{"is":"more"}') for n in range(3)]
+    again = begin_together(stores[2], more)
+    assert isinstance(the(begun[1]()), CommitOutcomeUnknown)
+    assert [version_of([answer]) for answer in again()] == [2, 3, 4]
+    assert read(stores[2]) == ["first", "d0", "d1", "d2"]
 
 
 def test_a_process_that_dies_before_its_sync_stops_nobody(stores: list[FileStore]) -> None:

@@ -53,6 +53,7 @@ class Batch:
         self._lookup = lookup
         self._clock = clock
         self._position = log.own.position
+        self._readable_position = log.readable.position
         self._time_us = log.own.time_us
         self._lines: list[bytes] = []
         self._commits: list[StoredCommit] = []
@@ -92,6 +93,7 @@ class Batch:
         """Take a commit in, or refuse it."""
         if not self._lines:
             # What others appended since the batch was made is known now.
+            self._readable_position = self._log.readable.position
             self._position, self._time_us = self._log.own.position, self._log.own.time_us
         try:
             known = self._made.get(commit.id) or self._stored(commit.id, self._log.own.address)
@@ -220,7 +222,7 @@ class Batch:
     def answer_repeats(self) -> None:
         """Answer those whose commit was stored before this batch, which came to nothing."""
         for reply, answer in self._answers:
-            if answer.events[0].position < self._log.readable.position:
+            if answer.events[0].position < self._readable_position:
                 reply.set_result(answer)
         self.give_up()
 
