@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
+from typing import Any
 
 _SQL = re.compile(r'"(BEGIN|COMMIT|INSERT|PRAGMA|ROLLBACK|SELECT)\b')
 
@@ -63,7 +64,8 @@ def changes_of(module: str) -> list[Change]:
     for mutation in mutations:
         if not isinstance(mutation.contained_by_top_level_function, FunctionDef):
             continue
-        changed = deep_replace(tree, mutation.original_node, mutation.mutated_node).code
+        whole: Any = deep_replace(tree, mutation.original_node, mutation.mutated_node)
+        changed: str = whole.code
         line, old, new = _difference(source, changed)
         if _SQL.search(old) and old.upper() == new.upper():
             continue

@@ -295,6 +295,8 @@ class SimulatedDisk:
         """Read what is cached."""
         self._read("pread")
         node = self._fds[fd]
+        if offset < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         data = node.cached if node.mapped is None else bytes(node.mapped)
         return data[offset : offset + length]
 

@@ -256,6 +256,7 @@ class Course:
         begin()
         gone: set[int] = set()
         while begun:
+            self._fail_again(disk)
             while turns and chance.random() < 0.7:
                 begin()
             which, finish = begun.pop(chance.randrange(len(begun)))
@@ -277,6 +278,11 @@ class Course:
         if gone:
             settle(self._history, stores[gone.pop()])
 
+    def _fail_again(self, disk: SimulatedDisk) -> None:
+        """Let something else fail before anybody has mended what the first one left."""
+        if disk.failed and self._chance.random() < 0.5:
+            self._begin_fault(disk)
+
     def _survives(self, finish: Callable[[], bool]) -> bool:
         try:
             return finish()
@@ -289,18 +295,9 @@ class Course:
     def _commit_with_fault(self, disk: SimulatedDisk, stores: list[FileStore], which: int) -> None:
         """Let one operation of a commit fail; then open again, and settle what is unknown."""
         chance = self._chance
-        disk._counted = 0
-        disk.fault = Fault(
-            chance.randint(1, 4),
-            chance.choice((errno.EIO, errno.ENOSPC, errno.EDQUOT, 0)),
-            # Where the system forgets what it could not write, durability "os" promises nothing.
-            is_cache_kept=self._durability == "os" or chance.random() < KEPT,
-            kinds=chance.choice((frozenset(("fdatasync",)), frozenset(("pwrite",)), frozenset())),
-        )
-        if disk.fault.code == 0:
-            disk.fault = disk.fault._replace(kinds=frozenset(("pwrite",)))
+        self._begin_fault(disk)
         takes_more = True
-        if chance.random() < 0.5:
+        if chance.random() < 0.4:
             takes_more = self._commit(stores[which])
         else:
             self._commit_overlapping(disk, stores)
@@ -312,6 +309,19 @@ class Course:
             stores[which]._close()
             stores[which] = self._open(disk)
         settle(self._history, stores[which])
+
+    def _begin_fault(self, disk: SimulatedDisk) -> None:
+        chance = self._chance
+        disk._counted = 0
+        disk.fault = Fault(
+            chance.randint(1, 4),
+            chance.choice((errno.EIO, errno.ENOSPC, errno.EDQUOT, 0)),
+            # Where the system forgets what it could not write, durability "os" promises nothing.
+            is_cache_kept=self._durability == "os" or chance.random() < KEPT,
+            kinds=chance.choice((frozenset(("fdatasync",)), frozenset(("pwrite",)), frozenset())),
+        )
+        if disk.fault.code == 0:
+            disk.fault = disk.fault._replace(kinds=frozenset(("pwrite",)))
 
     def _end_fault(self, disk: SimulatedDisk) -> None:
         self.tried["faults"] += len(disk.failed)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import fcntl
+import os
+import threading
+from pathlib import Path
 
 import pytest
 
+from dolittle.engines.file.line import StoredCommit
 from dolittle.engines.file.store import FileStore
 from dolittle.errors import CommitOutcomeUnknown, WrongExpectedVersion
 from dolittle.store import Commit, CommittedEvents, EventToCommit, Selection, Stream
@@ -208,6 +214,45 @@ def test_what_is_settled_and_read_while_another_decides_is_no_damage(
     assert read(stores[2]) == ["first", "c1", "c2"]
 
 
+def test_a_reader_that_begins_the_tail_anew_lowers_no_version(tmp_path: Path) -> None:
+    course = Course(0, durability="fsync")
+    disk = SimulatedDisk(tmp_path)
+    store, other = course._open(disk), course._open(disk)
+    commit_together(store, [a_commit("first")])
+    # The index comes to hold the first commit only.
+    other._lookup.catch_up(other._log.mark())
+    other._lookup.flush(other._log.mark())
+    for number in range(20):
+        commit_together(store, [a_commit(f"c{number}")])
+    lookup = store._lookup
+    add, ask = lookup.add, lookup.commit_address
+    is_half_way, may_go_on = threading.Event(), threading.Event()
+
+    def add_slowly(commit: StoredCommit, line: bytes, address: int) -> None:
+        add(commit, line, address)
+        if address > 1_000:
+            is_half_way.set()
+            may_go_on.wait(30)
+
+    reader = threading.Thread(target=lambda: lookup.type_counts(store._log.mark()))
+
+    def ask_while_another_reads(commit_id: str) -> int | None:
+        found = ask(commit_id)
+        lookup.add = add_slowly  # type: ignore[method-assign]
+        reader.start()
+        # It cannot get there now; without the lock it would.
+        is_half_way.wait(0.2)
+        return found
+
+    lookup.commit_address = ask_while_another_reads  # type: ignore[method-assign]
+    threading.Timer(0.4, may_go_on.set).start()
+    assert version_of(commit_together(store, [a_commit("next")])) == 22
+    may_go_on.set()
+    reader.join(30)
+    for each in (store, other):
+        each._lookup.close()
+
+
 def test_who_comes_later_knows_what_others_settled_meanwhile(stores: list[FileStore]) -> None:
     for number in range(30):
         store = stores[number % 3]
@@ -220,3 +265,27 @@ def test_who_comes_later_knows_what_others_settled_meanwhile(stores: list[FileSt
         store._lookup.catch_up(store._log.mark())
         assert store._lookup.version(TABLE) == 61
         assert store._lookup.commit_address("before 29") is not None
+
+
+async def test_an_event_loop_goes_on_while_another_process_syncs_for_long(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    one, two = await FileStore.open(folder), await FileStore.open(folder)
+    for number in range(3):
+        await one.commit(a_commit(f"one {number}"))
+        await two.commit(a_commit(f"two {number}"))
+    assert one._writer is not None
+    # The disk has been quick until now.
+    one._writer._batches.batch_s = 0.000_1
+    syncing = os.open(folder / "written", os.O_RDWR)
+    fcntl.flock(syncing, fcntl.LOCK_EX)
+    task = asyncio.create_task(one.commit(a_commit("slow")))
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert not task.done()
+    assert await two.head() == 6
+    os.close(syncing)
+    assert (await task).events[0].version == 7
+    assert await two.head() == 7
+    await two.commit(a_commit("next"))
+    await one.close()
+    await two.close()

@@ -40,7 +40,7 @@ class Batch:
 
     Each is held against what is stored and what stands before it in the batch; one that is
     refused fails alone. Answers wait in the batch until everything is on disk, and refusals too
-    where they rest on what others have only just written.
+    where they may rest on what is not there yet.
 
     Attributes:
         has_begun: Whether bytes of it may be on disk; set by whoever writes it.
@@ -107,8 +107,8 @@ class Batch:
                 )
                 answer = self._place(commit)
         except (DolittleError, ValueError) as error:
-            if self._unsettled:
-                # It rests on what a crash may still take away.
+            if self._unsettled or self._lines:
+                # It may rest on what a crash can still take away.
                 self._refusals.append((reply, error))
             else:
                 reply.set_exception(error)

@@ -18,6 +18,7 @@ from dolittle.engines.file.unsettled import Unsettled
 from dolittle.errors import (
     CommitOutcomeUnknown,
     DolittleError,
+    StoreBusy,
     StoreClosed,
     StoreError,
     StoreFull,
@@ -107,6 +108,25 @@ class Batches:
             self._fail_batch(batch, taken, error)
         return batch
 
+    def settle_soon(self, batch: Batch, taken: list[Waiting], wait_s_max: float) -> bool:
+        """Do as :meth:`settle`, unless it takes longer; return whether it is done.
+
+        Args:
+            batch: What was written.
+            taken: The commits.
+            wait_s_max: How long to wait for the sync of another process.
+        """
+        try:
+            is_settled = self._log.settle(wait_s_max)
+        except StoreBusy:
+            return False
+        except BaseException as error:  # noqa: BLE001 - raised again where nobody expects it
+            self._fail_batch(batch, taken, error)
+            return True
+        if is_settled:
+            self.settle(batch, taken)
+        return is_settled
+
     def settle(self, batch: Batch, taken: list[Waiting]) -> None:
         """Wait until a batch that was written among those of others is on disk."""
         began = time.perf_counter()
@@ -116,6 +136,8 @@ class Batches:
                     self._log.recover()
             if not (self._unsettled.are_settled() and batch.take_in_settled()):
                 raise SyncFailed("another one's failed, and what was written is gone")
+        except StoreBusy as error:
+            self._leave_to_others(batch, taken, error)
         except StoreError as error:
             # It was written, and what becomes of it others decide.
             self._fail_batch(batch, taken, OSError(str(error)))
@@ -123,6 +145,15 @@ class Batches:
             self._fail_batch(batch, taken, error)
         else:
             self._learn_time(time.perf_counter() - began)
+
+    def _leave_to_others(self, batch: Batch, taken: list[Waiting], error: StoreBusy) -> None:
+        """Answer where another process is syncing for too long: it may still succeed, or not."""
+        batch.give_up()
+        for waiting in taken:
+            if not waiting.reply.done():
+                is_written = batch.holds(waiting.commit.id)
+                unknown = CommitOutcomeUnknown(waiting.commit.id, str(error))
+                waiting.reply.set_exception(unknown if is_written else error)
 
     def _fail_batch(self, batch: Batch, taken: list[Waiting], error: BaseException) -> None:
         if batch.address >= 0:
@@ -143,9 +174,11 @@ class Batches:
         if self._log.damage is not None or self._lookup.damage is not None:
             raise self._log.damage or self._lookup.damage  # type: ignore[misc]
         self._log.bring_up_to_date()
-        batch.stand_behind(self._unsettled.catch_up())
-        for waiting in taken:
-            batch.decide(waiting.commit, waiting.reply)
+        # A reader that makes the index anew meanwhile would let versions seem lower.
+        with self._lookup.undisturbed():
+            batch.stand_behind(self._unsettled.catch_up())
+            for waiting in taken:
+                batch.decide(waiting.commit, waiting.reply)
         if not batch.has_lines:
             return
         batch.has_begun = True

@@ -81,11 +81,12 @@ class FileLock:
         """Let go of what :meth:`take` has taken."""
         self._files.unlock(self._fd)
 
-    def take_unless(self, is_over: Callable[[], bool]) -> bool:
+    def take_unless(self, is_over: Callable[[], bool], wait_s_max: float | None = None) -> bool:
         """Wait for the lock, or until there is no more need of it.
 
         Args:
             is_over: Asked again and again while another process holds the lock.
+            wait_s_max: How long to wait, if not as long as for others.
 
         Returns:
             Whether it was taken.
@@ -95,6 +96,7 @@ class FileLock:
         """
         if self.take():
             return True
+        wait_s_max = self.wait_s_max if wait_s_max is None else wait_s_max
         # flock(2) can wait by itself, but not for a bounded time in a thread.
         began = time.monotonic()
         pause_s = _PAUSE_S_MIN
@@ -104,8 +106,8 @@ class FileLock:
             if self.take():
                 return True
             waited_s = time.monotonic() - began
-            if waited_s >= self.wait_s_max:
-                raise StoreBusy(self._folder, self.wait_s_max)
+            if waited_s >= wait_s_max:
+                raise StoreBusy(self._folder, wait_s_max)
             if waited_s < _YIELDING_S:
                 os.sched_yield()
                 continue

@@ -144,13 +144,17 @@ class Log:
         count, mark = self._synced.count(), self._synced.read()
         if -1 < self._seen_count < count:
             self._company = _COMPANY_BATCHES
+            # Before anything is written that could then not be announced.
+            self._settling()
         self._seen_count = count
         stat = self._files.stat(self.segments.last.path)
         if mark is None or mark.inode != stat.st_ino:
             self.segments.refresh()
             stat = self._files.stat(self.segments.last.path)
         whole = self.segments.last.base + stat.st_size
-        if mark is not None and _describes(mark, stat) and mark.address == whole:
+        is_whole = mark is not None and _describes(mark, stat) and mark.address == whole
+        if is_whole and not self._synced.is_doubted:
+            assert mark is not None
             self._own = self._readable = mark
             self._own_count = count
             return
@@ -205,7 +209,8 @@ class Log:
         if self._fd is None or self._own_count < 0 or self._synced.count() != self._own_count:
             return False
         stat = self._files.fstat(self._fd)
-        return _describes(self._own, stat) and stat.st_nlink > 0
+        is_same = _describes(self._own, stat) and stat.st_nlink > 0
+        return is_same and not self._synced.is_doubted
 
     def _recover(self) -> None:
         with self._settling().alone():
@@ -234,13 +239,14 @@ class Log:
                 copy,
             )
         write_again(self._files, self.segments, found, self._writable())
-        self._settling().sync(self._writable())
+        self._files.fdatasync(self._writable())
         # Who made the segment may have died before its name was on disk.
         self._files.fsync_folder(self._folder / FOLDER)
         end = self.segments.last.base + found.end
         mark = self._looking(Mark(end, found.position, found.position, found.time_us))
-        # Nothing that was written before this is believed any more.
+        # Nothing that was written before this is believed any more; until then the doubt stands.
         self._settling().announce(mark)
+        self._synced.doubt(False)
         self._publish(mark)
 
     def unsettled_ids(self) -> set[str]:
@@ -283,8 +289,16 @@ class Log:
         self._own_count = -1
         self._settling().announce(self._own)
 
-    def settle(self) -> bool:
+    @property
+    def is_doubted(self) -> bool:
+        """Whether somebody's sync was begun and is not known to have succeeded."""
+        return self._synced is not None and self._synced.is_doubted
+
+    def settle(self, wait_s_max: float | None = None) -> bool:
         """Return once everything before :attr:`own` is on disk and may be read. Needs no lock.
+
+        Args:
+            wait_s_max: How long to wait for others, if not as long as for a lock.
 
         Returns:
             False: it is not known what is on disk; :meth:`recover` settles it.
@@ -296,7 +310,7 @@ class Log:
         assert self._synced is not None
         assert self._fd is not None
         try:
-            is_settled = self._settling().settle(self._fd, self._own.address)
+            is_settled = self._settling().settle(self._fd, self._own.address, wait_s_max)
         except OSError as error:
             self._has_failed = True
             raise SyncFailed(str(error)) from error
@@ -316,11 +330,9 @@ class Log:
         self.bring_up_to_date()
 
     def holds(self, data: bytes, address: int) -> bool:
-        """Tell whether the segment that is written to has these bytes at an address."""
-        assert self._fd is not None
-        assert self._fd_segment is not None
-        offset = address - self._fd_segment.base
-        return self._files.pread(self._fd, len(data), offset) == data
+        """Tell whether the log has these bytes at an address."""
+        segment = self.segments.at(address)
+        return self.segments.read(segment, address - segment.base, len(data)) == data
 
     def _sync(self) -> None:
         fd = self._writable()
@@ -340,17 +352,24 @@ class Log:
         Without its sync a power cut might bring back what its committer is told is not stored.
 
         Raises:
+            StoreDamaged: Acknowledged events are damaged.
             OSError: The disk failed, or another process has been syncing for too long.
         """
+        assert self._synced is not None
         fd, own = self._writable(), self._own
-        if not self.has_unsettled:
+        if not (self.has_unsettled or self._synced.is_doubted):
             self._files.ftruncate(fd, own.size)
             self._files.fdatasync(fd)
             self._publish(self._looking(own))
             return
         try:
             with self._settling().alone():
-                self._files.ftruncate(fd, own.size)
+                # Never made longer: after a failed sync it may end before what was written last.
+                if self._files.fstat(fd).st_size > own.size:
+                    self._files.ftruncate(fd, own.size)
+                if self._synced.is_doubted:
+                    self._recover_alone()
+                    return
                 self._settling().sync(fd)
                 mark = self._looking(own._replace(attested=own.position))
                 self._settling().announce(mark)

@@ -8,6 +8,7 @@ import functools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -159,6 +160,10 @@ class Lookup:
             self._versions.clear()
             self._tail = self._tail_behind(self._index.indexed())
             self._remembered.clear()
+
+    def undisturbed(self) -> AbstractContextManager[bool]:
+        """Keep other threads from changing what is known, for a ``with`` block."""
+        return self._mutex
 
     # Growing --------------------------------------------------------------------------------
 

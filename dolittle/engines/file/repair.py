@@ -20,7 +20,7 @@ from dolittle.engines.file.line import decode, is_intact, microseconds, seed_of
 from dolittle.engines.file.lock import WAIT_S_MAX, FileLock
 from dolittle.engines.file.recovery import raw_lines, reason_against
 from dolittle.engines.file.segments import Segment, Segments, segment_path
-from dolittle.engines.file.synced import Mark, Synced
+from dolittle.engines.file.synced import NAME, WRITTEN, Mark, Synced
 from dolittle.errors import StoreDamaged
 
 FOLDER: Final = "repaired"
@@ -175,13 +175,15 @@ def carry_out(files: Files, folder: Path, repair: Repair, now: datetime) -> Path
     assert store_id is not None
     kept = folder / FOLDER / f"{now:%Y%m%dT%H%M%S.%f}"
     lock = FileLock(files, folder, wait_s_max=WAIT_S_MAX)
+    syncing = FileLock(files, folder, WRITTEN, wait_s_max=WAIT_S_MAX)
     try:
-        with lock.held():
+        with lock.held(), syncing.held():
             make_folder(files, kept)
             _copy_all(files, folder, repair, kept)
             _cut(files, repair)
             _forget(files, folder, repair, store_id)
     finally:
+        syncing.close()
         lock.close()
     return kept
 
@@ -219,7 +221,9 @@ def _forget(files: Files, folder: Path, repair: Repair, store_id: str) -> None:
     base = segments.last.base if segments.all else 0
     size = files.stat(segments.last.path).st_size if segments.all else 0
     segments.close()
-    synced = Synced(files, folder, store_id, is_writable=True)
     # It describes no file: whoever writes next reads the end of the log anew.
-    synced.publish(Mark(base + size, repair.position, repair.position, repair.time_us))
-    synced.close()
+    mark = Mark(base + size, repair.position, repair.position, repair.time_us)
+    for name in (WRITTEN, NAME):
+        marks = Synced(files, folder, store_id, is_writable=True, name=name)
+        marks.publish(mark)
+        marks.close()

@@ -44,12 +44,13 @@ class Settling:
         """Say up to where lines have been written. Needs the write lock."""
         self._written.publish(mark)
 
-    def settle(self, fd: int, end: int) -> bool:
+    def settle(self, fd: int, end: int, wait_s_max: float | None = None) -> bool:
         """Return once everything before an address is on disk and may be read.
 
         Args:
             fd: The open segment that the address is in.
             end: The address; lines up to there were announced.
+            wait_s_max: How long to wait for others, if not as long as for any lock.
 
         Returns:
             False: a sync of another process has failed, or was never finished. Then what is
@@ -63,7 +64,7 @@ class Settling:
         def is_settled() -> bool:
             return self._readable_end() >= end
 
-        if not self._lock.take_unless(is_settled):
+        if not self._lock.take_unless(is_settled, wait_s_max):
             return True
         try:
             if is_settled():
@@ -72,8 +73,12 @@ class Settling:
                 return False
             # Others may write on meanwhile: only what was written before the sync is safe after.
             written = self._written.read()
-            if written is None or written.address < end:
+            stat = self._files.fstat(fd)
+            is_here = written is not None and (written.inode == stat.st_ino)
+            if written is None or not is_here or not end <= written.address:
                 raise OSError(errno.EIO, "nothing says how far the log was written")
+            if stat.st_size < written.size:
+                raise OSError(errno.EIO, "what was written last is gone")
             self.sync(fd)
             self._synced.publish(written._replace(attested=written.position))
             return True

@@ -46,7 +46,7 @@ class TurnOfLoop:
                 raise
             gathered = self._take(reply.loop)
             if len(gathered) == 1 and self._writer.write_now(commit, reply):
-                return reply.answer()
+                return reply.answer() if reply.done() else await reply.future
             self._queue(gathered)
         return await reply.future
 

@@ -8,6 +8,7 @@ from dolittle.engines.file.line import StoredCommit
 from dolittle.engines.file.log import Log
 from dolittle.engines.file.lookup import Lookup
 from dolittle.engines.file.segments import BLOCK_BYTES, Lines
+from dolittle.errors import StoreDamaged
 
 _FEW_BYTES: Final = BLOCK_BYTES
 """The lookup catches up with more than this by itself."""
@@ -19,6 +20,8 @@ class Unsettled:
     def __init__(self, log: Log, lookup: Lookup) -> None:
         self._log = log
         self._lookup = lookup
+        self._commits: list[StoredCommit] = []
+        self._lines: list[bytes] = []
         self._forget()
 
     def catch_up(self) -> list[StoredCommit]:
@@ -28,7 +31,18 @@ class Unsettled:
 
         Raises:
             StoreDamaged: A line is damaged.
+            OSError: The disk failed.
         """
+        try:
+            return self._catch_up()
+        except StoreDamaged:
+            if not self._log.is_doubted:
+                raise
+            # What a failed sync has just taken away is no damage.
+            self._log.recover()
+            return self._catch_up()
+
+    def _catch_up(self) -> list[StoredCommit]:
         log, lookup = self._log, self._lookup
         self._forget()
         if not log.has_unsettled:
@@ -81,5 +95,4 @@ class Unsettled:
 
     def _forget(self) -> None:
         self._address, self._data = 0, b""
-        self._commits: list[StoredCommit] = []
-        self._lines: list[bytes] = []
+        self._commits, self._lines = [], []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import functools
 import queue
 import threading
 from collections.abc import Callable, Iterable
@@ -124,9 +125,11 @@ class Writer:
         """Write a commit that was checked in this thread, if nothing speaks against it.
 
         Returns:
-            Whether the reply was answered. Otherwise nothing was done: others are about to
-            write, the disk is slow, or there is much to catch up with.
+            Whether the reply was answered, or will be when another process has finished its sync.
+            Otherwise nothing was done: others are about to write, the disk is slow, or there is
+            much to catch up with.
         """
+        is_handed_over = False
         waiting = _waiting(commit, reply)
         if not self._may_write_now(waiting) or not self._turn.acquire(blocking=False):
             return False
@@ -138,7 +141,16 @@ class Writer:
                 return False
             reply.set_running_or_notify_cancel()
             try:
-                batch = self._batches.write([waiting], is_locked=True)
+                batch = self._batches.begin([waiting], is_locked=True)
+                if batch.is_to_be_settled and not self._batches.settle_soon(
+                    batch, [waiting], QUICK_S
+                ):
+                    # Another process is slow. This thread, an event loop's maybe, is not held up.
+                    finish = functools.partial(self._finish, batch, waiting)
+                    thread = threading.Thread(target=finish, name="dolittle-settle", daemon=True)
+                    is_handed_over = True
+                    thread.start()
+                    return True
             except Exception:  # noqa: BLE001 - every fault is told to whoever waits
                 # A fault of this program, and told: the answer names it as its cause.
                 return True
@@ -148,9 +160,25 @@ class Writer:
                 with self._room, contextlib.suppress(StoreClosed):
                     self._enqueue(_Token.LOOK)
         finally:
-            self._turn.release()
+            if not is_handed_over:
+                self._turn.release()
         self._tell(batch)
         return True
+
+    def _finish(self, batch: Batch, waiting: Waiting) -> None:
+        """Settle a batch that another thread has begun, with its turn; then answer."""
+        try:
+            try:
+                self._batches.settle(batch, [waiting])
+            finally:
+                batch.answer()
+                deliver([waiting.reply])
+            if batch.is_readable:
+                self._on_commit()
+            with self._room, contextlib.suppress(StoreClosed):
+                self._enqueue(_Token.LOOK)
+        finally:
+            self._turn.release()
 
     def _tell(self, batch: Batch) -> None:
         batch.answer()
