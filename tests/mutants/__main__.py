@@ -26,8 +26,6 @@ MODULES = (
     "synced",
     "settling",
     "unsettled",
-    "batch",
-    "batches",
     "index",
     "keys",
     "blocks",
@@ -52,6 +50,7 @@ TESTS = (
     "tests/dolittle/engines/file/test_faults.py",
     "tests/torture/test_failed_sync.py",
     "tests/torture/test_overlapping.py",
+    "tests/torture/test_two_faults.py",
     "tests/torture/test_courses.py",
 )
 LEFT_OUT = (

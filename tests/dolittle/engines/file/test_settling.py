@@ -253,6 +253,17 @@ def test_lines_that_are_gone_and_not_replaced_are_told(logs: Logs) -> None:
         lost.settle()
 
 
+def test_a_file_that_became_shorter_is_not_called_safe(logs: Logs) -> None:
+    log = logs.ready()
+    put(log)
+    write(log)
+    path = segment_path(logs.folder, 0)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(SyncFailed, match=r"^\[Errno 5\] what was written last is gone$"):
+        log.settle()
+    assert log.mark().position == 1
+
+
 def test_marks_of_lines_that_are_gone_are_believed_no_more(logs: Logs) -> None:
     lost, log = logs.ready(), logs.ready()
     put(log)
@@ -341,6 +352,8 @@ def test_who_syncs_for_too_long_is_told_of(logs: Logs) -> None:
         data = write(log)
         with pytest.raises(StoreBusy, match=re.escape(f"{logs.folder} for more than 0.01 s")):
             log.settle()
+        with pytest.raises(StoreBusy, match=re.escape("for more than 0.02 s")):
+            log.settle(0.02)
         log.write(data[:10])
         with pytest.raises(OSError, match=re.escape(str(logs.folder))):
             log.cut_back()
