@@ -289,3 +289,34 @@ async def test_an_event_loop_goes_on_while_another_process_syncs_for_long(tmp_pa
     await two.commit(a_commit("next"))
     await one.close()
     await two.close()
+
+
+async def test_where_no_thread_can_be_started_a_long_sync_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "store"
+    one, two = await FileStore.open(folder), await FileStore.open(folder)
+    for number in range(3):
+        await one.commit(a_commit(f"one {number}"))
+        await two.commit(a_commit(f"two {number}"))
+    assert one._writer is not None
+    one._writer._batches.batch_s = 0.000_1
+    syncing = os.open(folder / "written", os.O_RDWR)
+    fcntl.flock(syncing, fcntl.LOCK_EX)
+
+    class NoThread:
+        def __init__(self, **options: object) -> None:
+            """Take what a thread would take."""
+
+        def start(self) -> None:
+            os.close(syncing)
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading, "Thread", NoThread)
+    answer = await one.commit(a_commit("slow"))
+    monkeypatch.undo()
+    assert answer.events[0].version == 7
+    # The turn was given back.
+    assert version_of([await one.commit(a_commit("next"))]) == 8
+    await one.close()
+    await two.close()

@@ -11,8 +11,7 @@ has to be written again.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from dolittle.engines.file.files import Files
@@ -74,8 +73,7 @@ class Settling:
             # Others may write on meanwhile: only what was written before the sync is safe after.
             written = self._written.read()
             stat = self._files.fstat(fd)
-            is_here = written is not None and (written.inode == stat.st_ino)
-            if written is None or not is_here or not end <= written.address:
+            if written is None or written.address < end or written.inode != stat.st_ino:
                 raise OSError(errno.EIO, "nothing says how far the log was written")
             if stat.st_size < written.size:
                 raise OSError(errno.EIO, "what was written last is gone")
@@ -95,15 +93,13 @@ class Settling:
         self._files.fdatasync(fd)
         self._synced.doubt(False)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Keep others from syncing for a ``with`` block. Needs the write lock.
 
         Raises:
             StoreBusy: Another process has been syncing for too long.
         """
-        with self._lock.held():
-            yield
+        return self._lock.held()
 
     def _readable_end(self) -> int:
         count = self._synced.count()

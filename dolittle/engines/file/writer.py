@@ -146,11 +146,10 @@ class Writer:
                     batch, [waiting], QUICK_S
                 ):
                     # Another process is slow. This thread, an event loop's maybe, is not held up.
-                    finish = functools.partial(self._finish, batch, waiting)
-                    thread = threading.Thread(target=finish, name="dolittle-settle", daemon=True)
-                    is_handed_over = True
-                    thread.start()
-                    return True
+                    is_handed_over = self._hand_over(batch, waiting)
+                    if is_handed_over:
+                        return True
+                    self._batches.settle(batch, [waiting])
             except Exception:  # noqa: BLE001 - every fault is told to whoever waits
                 # A fault of this program, and told: the answer names it as its cause.
                 return True
@@ -163,6 +162,16 @@ class Writer:
             if not is_handed_over:
                 self._turn.release()
         self._tell(batch)
+        return True
+
+    def _hand_over(self, batch: Batch, waiting: Waiting) -> bool:
+        """Let a thread settle a batch that was begun, and give it the turn; return if it could."""
+        finish = functools.partial(self._finish, batch, waiting)
+        try:
+            threading.Thread(target=finish, name="dolittle-settle", daemon=True).start()
+        except RuntimeError:
+            # The system, or an interpreter that ends, starts no thread any more.
+            return False
         return True
 
     def _finish(self, batch: Batch, waiting: Waiting) -> None:
